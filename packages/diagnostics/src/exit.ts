@@ -1,0 +1,25 @@
+// The one way a program of ours ends: an exit status from data, errors printed once. Used by src/bin/* only.
+
+import { formatError } from './format.ts';
+import { writeStderr } from './logger.ts';
+
+/** Exit status of every failure that has no status of its own (contract stage0 1.6). */
+export const EXIT_FAILURE = 254;
+
+/**
+ * Runs `program` and sets the exit status to what it returns. An error that reaches this far is printed with
+ * `prefix` and becomes {@link EXIT_FAILURE}, also when it comes from a promise nobody awaited.
+ */
+export async function main(prefix: string, debug: boolean, program: () => number | Promise<number>): Promise<void> {
+  const fail = (error: unknown): void => {
+    writeStderr(`${formatError(error, { prefix, debug })}\n`);
+    process.exit(EXIT_FAILURE);
+  };
+  process.on('uncaughtException', fail);
+  process.on('unhandledRejection', fail);
+  try {
+    process.exitCode = await program();
+  } catch (error) {
+    fail(error);
+  }
+}
