@@ -40,8 +40,7 @@ export function generateManifest({ flags, apps, env }: PodRequest, store: ImageS
     acVersion: buildInfo.version,
     acKind: 'PodManifest',
     apps: runtimeApps,
-    volumes: flags.volumes.length === 0 ? null : [...flags.volumes],
-    isolators: null,
+    ...(flags.volumes.length > 0 && { volumes: [...flags.volumes] }),
     annotations: [{ name: MUTABLE_ANNOTATION, value: 'false' }],
     ports: [...flags.ports],
   };
