@@ -9,7 +9,6 @@ import { stage1Root } from '@rkt/pod-layout/pod-paths';
 import { onHost } from '@rkt/pod-layout/stage1-paths';
 
 import type { EnterFlags, Invocation } from '../cli/requests.ts';
-import { UsageError } from '../cli/usage-error.ts';
 import { resolveDataDir } from '../config/data-dir.ts';
 import { chooseApp } from '../pod/choose-app.ts';
 import { during, duringAsync } from '../pod/context.ts';
@@ -21,8 +20,7 @@ import { waitForInit } from '../pod/wait.ts';
 const DEFAULT_COMMAND = '/bin/bash';
 
 export async function run({ command: verb, global, flags, args, env }: Invocation<EnterFlags>): Promise<number> {
-  const [argument, ...given] = args;
-  if (argument === undefined) throw new UsageError();
+  const [argument = '', ...given] = args;
   const logger = createLogger({ prefix: verb, debug: global.debug });
   const data = await resolveDataDir(global);
   const pod = during('problem retrieving pod', () => resolvePod(data, argument));

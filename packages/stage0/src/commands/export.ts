@@ -15,7 +15,6 @@ import { overlayUpper, overlayWork, privateUsersFile, stage1Rootfs } from '@rkt/
 import { appRootfs } from '@rkt/pod-layout/stage1-paths';
 
 import type { ExportFlags, Invocation } from '../cli/requests.ts';
-import { UsageError } from '../cli/usage-error.ts';
 import { resolveDataDir } from '../config/data-dir.ts';
 import { writeAci } from '../export/write-aci.ts';
 import { appTreeId } from '../launch/pod-mounts.ts';
@@ -29,8 +28,7 @@ import { readAppImageManifestText, readIfThere, readPodManifest, usesOverlay } f
 const EXTENSION = '.aci';
 
 export async function run({ global, flags, args }: Invocation<ExportFlags>): Promise<number> {
-  const [argument, file, ...more] = args;
-  if (argument === undefined || file === undefined || more.length > 0) throw new UsageError();
+  const [argument = '', file = ''] = args;
   if (path.extname(file) !== EXTENSION) {
     throw new PodError('bad-flag', `extension must be ${EXTENSION} (given ${file})`);
   }

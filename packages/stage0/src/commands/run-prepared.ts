@@ -4,7 +4,6 @@ import { createLogger } from '@rkt/diagnostics/logger';
 import { quote } from '@rkt/diagnostics/quote';
 
 import type { Invocation, RunPreparedFlags } from '../cli/requests.ts';
-import { UsageError } from '../cli/usage-error.ts';
 import { resolveDataDir } from '../config/data-dir.ts';
 import { checkOverlayStillUsable, launchPod } from '../launch/launch.ts';
 import { during } from '../pod/context.ts';
@@ -15,10 +14,8 @@ import { readPodManifest } from '../pod/record.ts';
 import { checkNetwork } from '../prepare/checks.ts';
 
 export async function run({ global, flags, args, env }: Invocation<RunPreparedFlags>): Promise<number> {
-  const [argument, ...more] = args;
-  if (argument === undefined || more.length > 0) throw new UsageError();
   const data = await resolveDataDir(global);
-  const { uuid, phase } = during('problem retrieving pod', () => resolvePod(data, argument));
+  const { uuid, phase } = during('problem retrieving pod', () => resolvePod(data, args[0] ?? ''));
   const pod = phase === 'prepared' ? takePod(data, uuid, 'prepared') : undefined;
   if (pod === undefined) throw new PodError('wrong-state', `pod ${quote(uuid)} is not prepared`);
   const manifest = during('cannot read pod manifest', () => readPodManifest(pod.dir));
