@@ -142,7 +142,14 @@ describe('run arguments', () => {
 describe('the other entry points', () => {
   it('enter: keeps the command apart from the flags', () => {
     const args = { pid: 42, app: 'web', command: ['/bin/ls', '--pid=7', '--'] };
-    assert.deepEqual(printEnterArguments(args), ['--pid=42', '--appname=web', '--', '/bin/ls', '--pid=7', '--']);
+    assert.deepEqual(printEnterArguments(args), [
+      '--pid=42',
+      '--appname=web',
+      '--',
+      '/bin/ls',
+      '--pid=7',
+      '--',
+    ]);
     assert.deepEqual(parseEnterArguments(printEnterArguments(args)), args);
     assert.throws(() => parseEnterArguments(['--pid=0', '--', 'ls']), { code: 'bad-argument' });
     assert.throws(() => parseEnterArguments(['--pid=1', '--']), { message: 'no command to enter with' });
@@ -185,6 +192,7 @@ describe('entry point annotations', () => {
       interfaceVersion(annotation('coreos.com/rkt/stage1/interface-version', value));
     assert.equal(interfaceVersion([]), 1);
     assert.equal(version('6'), 6);
-    for (const bad of ['seven', '', '7', '0', '1e1']) assert.throws(() => version(bad), { code: 'bad-argument' });
+    for (const bad of ['seven', '', '7', '0', '1e1'])
+      assert.throws(() => version(bad), { code: 'bad-argument' });
   });
 });

@@ -19,12 +19,19 @@ import { waitForInit } from '../pod/wait.ts';
 
 const DEFAULT_COMMAND = '/bin/bash';
 
-export async function run({ command: verb, global, flags, args, env }: Invocation<EnterFlags>): Promise<number> {
+export async function run({
+  command: verb,
+  global,
+  flags,
+  args,
+  env,
+}: Invocation<EnterFlags>): Promise<number> {
   const [argument = '', ...given] = args;
   const logger = createLogger({ prefix: verb, debug: global.debug });
   const data = await resolveDataDir(global);
   const pod = during('problem retrieving pod', () => resolvePod(data, argument));
-  if (pod.phase !== 'running') throw new PodError('wrong-state', `pod ${quote(pod.uuid)} isn't currently running`);
+  if (pod.phase !== 'running')
+    throw new PodError('wrong-state', `pod ${quote(pod.uuid)} isn't currently running`);
   const { apps } = during('cannot read pod manifest', () => readPodManifest(pod.dir));
   const names = apps.map(({ name }) => name);
   const app = during('unable to determine app name', () => chooseApp(names, flags.app, 'enter', writeStderr));
@@ -35,5 +42,7 @@ export async function run({ command: verb, global, flags, args, env }: Invocatio
   const tree = stage1Root(treeRootfs(treeDir(data, stage1TreeId(pod.dir))));
   const program = onHost(tree, findEntryPoint(readStage1Manifest(pod.dir).annotations, 'enter'));
   process.chdir(pod.dir);
-  return execProgram(program, [program, ...printEnterArguments({ pid, app, command })], env, { keepOpen: [] });
+  return execProgram(program, [program, ...printEnterArguments({ pid, app, command })], env, {
+    keepOpen: [],
+  });
 }

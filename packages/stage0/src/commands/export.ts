@@ -37,7 +37,9 @@ export async function run({ global, flags, args }: Invocation<ExportFlags>): Pro
   if (pod.phase !== 'exited' && pod.phase !== 'exited garbage') {
     throw new PodError('wrong-state', 'pod is not exited. Only exited pods can be exported');
   }
-  const names = during('cannot read pod manifest', () => readPodManifest(pod.dir)).apps.map(({ name }) => name);
+  const names = during('cannot read pod manifest', () => readPodManifest(pod.dir)).apps.map(
+    ({ name }) => name,
+  );
   const app = during('unable to find app', () => chooseApp(names, flags.app, 'export', writeStderr));
   refuseExisting(file, flags.overwrite);
   await withRootfs(pod, app, async (kernel, rootfs) => {
@@ -93,7 +95,12 @@ async function withRootfs(
   const id = appTreeId(pod.dir, app);
   const lower = treeRootfs(treeDir(pod.data, id));
   try {
-    mountOverlay(kernel, { lower, upper: overlayUpper(pod.dir, id, app), work: overlayWork(pod.dir, id, app), target });
+    mountOverlay(kernel, {
+      lower,
+      upper: overlayUpper(pod.dir, id, app),
+      work: overlayWork(pod.dir, id, app),
+      target,
+    });
     try {
       await work(kernel, target);
     } finally {

@@ -17,7 +17,8 @@ const EXIT_UNREADABLE_UUID_FILE = 1;
 export async function run({ command, global, flags, args, env }: Invocation<StopFlags>): Promise<number> {
   const logger = createLogger({ prefix: command, debug: global.debug });
   const data = await resolveDataDir(global);
-  const uuids = flags.uuidFile === undefined ? args : [readUuidFile(flags.uuidFile, EXIT_UNREADABLE_UUID_FILE)];
+  const uuids =
+    flags.uuidFile === undefined ? args : [readUuidFile(flags.uuidFile, EXIT_UNREADABLE_UUID_FILE)];
   let failed = 0;
   for (const argument of uuids) {
     try {

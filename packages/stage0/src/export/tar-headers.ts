@@ -6,7 +6,8 @@ import { Header } from 'tar';
 /** Tar's unit: headers, and the padding of contents. */
 export const BLOCK_SIZE = 512;
 
-export type EntryType = 'File' | 'Link' | 'SymbolicLink' | 'CharacterDevice' | 'BlockDevice' | 'Directory' | 'FIFO';
+export type EntryType =
+  'File' | 'Link' | 'SymbolicLink' | 'CharacterDevice' | 'BlockDevice' | 'Directory' | 'FIFO';
 
 /** What a header says of one entry; names are bytes, as the file system has them. */
 export interface TarEntry {
@@ -34,7 +35,12 @@ export function encodeHeaders(entry: TarEntry): Buffer {
   const main = headerBlock(entry, entry.name, entry.type, entry.sizeBytes);
   if (records.length === 0) return main;
   const body = Buffer.concat(records);
-  const name = Buffer.from(`PaxHeader/${entry.name.subarray(-80).toString('latin1').replace(/[^\x21-\x7e]/g, '_')}`);
+  const name = Buffer.from(
+    `PaxHeader/${entry.name
+      .subarray(-80)
+      .toString('latin1')
+      .replace(/[^\x21-\x7e]/g, '_')}`,
+  );
   const head = headerBlock({ ...entry, mode: 0o644, xattrs: new Map() }, name, 'ExtendedHeader', body.length);
   return Buffer.concat([head, body, padding(body.length), main]);
 }
@@ -69,7 +75,10 @@ function headerBlock(
 
 // What does not fit the field is cut here and said in full by a pax record.
 function fieldText(name: Buffer): string {
-  return name.subarray(0, NAME_FIELD_BYTES).toString('latin1').replace(/[^\x20-\x7e]/g, '_');
+  return name
+    .subarray(0, NAME_FIELD_BYTES)
+    .toString('latin1')
+    .replace(/[^\x20-\x7e]/g, '_');
 }
 
 function paxRecords({ name, linkName, uid, gid, mtimeNs, xattrs }: TarEntry): Buffer[] {
@@ -78,7 +87,8 @@ function paxRecords({ name, linkName, uid, gid, mtimeNs, xattrs }: TarEntry): Bu
   if (linkName !== undefined && !fitsField(linkName)) records.push(paxRecord('linkpath', linkName));
   if (uid > OCTAL_ID_MAX) records.push(paxRecord('uid', Buffer.from(String(uid))));
   if (gid > OCTAL_ID_MAX) records.push(paxRecord('gid', Buffer.from(String(gid))));
-  if (mtimeNs < 0n || mtimeNs % NS_PER_SECOND !== 0n) records.push(paxRecord('mtime', Buffer.from(seconds(mtimeNs))));
+  if (mtimeNs < 0n || mtimeNs % NS_PER_SECOND !== 0n)
+    records.push(paxRecord('mtime', Buffer.from(seconds(mtimeNs))));
   for (const [key, value] of xattrs ?? []) records.push(paxRecord(`SCHILY.xattr.${key}`, value));
   return records;
 }

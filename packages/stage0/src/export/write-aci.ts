@@ -1,7 +1,15 @@
 // Writes a directory tree as a gzip-compressed ACI: rootfs first, manifest last (contract stage0 8.18). Runs in stage0.
 
 import { once } from 'node:events';
-import { closeSync, createWriteStream, lstatSync, openSync, readdirSync, readlinkSync, readSync } from 'node:fs';
+import {
+  closeSync,
+  createWriteStream,
+  lstatSync,
+  openSync,
+  readdirSync,
+  readlinkSync,
+  readSync,
+} from 'node:fs';
 import type { BigIntStats } from 'node:fs';
 import { finished } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
@@ -132,7 +140,8 @@ class TreeWriter {
       while (left > 0) {
         const count = readSync(fd, this.#buffer, 0, Math.min(READ_BYTES, left), null);
         // A file that shrinks while it is read still has to fill the size its header promised.
-        const chunk = count === 0 ? Buffer.alloc(Math.min(READ_BYTES, left)) : this.#buffer.subarray(0, count);
+        const chunk =
+          count === 0 ? Buffer.alloc(Math.min(READ_BYTES, left)) : this.#buffer.subarray(0, count);
         await this.#sink(Buffer.from(chunk));
         left -= chunk.length;
       }
