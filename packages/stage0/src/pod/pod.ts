@@ -5,7 +5,13 @@ import { closeSync, fsyncSync, fstatSync, mkdirSync, openSync, renameSync, statS
 import { quote } from '@rkt/diagnostics/quote';
 import { type FileLock, lockDirectory } from '@rkt/linux/file-lock';
 import type { DataDir } from '@rkt/pod-layout/data-dir';
-import { LEGAL_MOVES, POD_DIRECTORIES, type PodDirectoryName, type PodPhase, podPhase } from '@rkt/pod-layout/lifecycle';
+import {
+  LEGAL_MOVES,
+  POD_DIRECTORIES,
+  type PodDirectoryName,
+  type PodPhase,
+  podPhase,
+} from '@rkt/pod-layout/lifecycle';
 import { POD_DIR_MODE, type PodDir, podPath, podStateDir } from '@rkt/pod-layout/pod-paths';
 
 import { PodError } from './errors.ts';

@@ -61,7 +61,9 @@ export async function preparePod(pod: PodDir, request: PodRequest, context: Prep
   await duringAsync('error preparing stage1', () => prepareStage1(pod, request, privateUsers, context));
   const { text, apps } = podManifest(request, context);
   for (const { name, key } of apps) {
-    await duringAsync(`error preparing image ${key}`, () => prepareApp(pod, name, key, request, privateUsers, context));
+    await duringAsync(`error preparing image ${key}`, () =>
+      prepareApp(pod, name, key, request, privateUsers, context),
+    );
   }
   if (!request.overlay) linkImages(stage1Rootfs(pod), apps);
   context.logger.debug('Writing pod manifest');
@@ -112,7 +114,12 @@ function podManifest(request: PodRequest, { store }: PrepareContext): { text: st
 }
 
 // The manifest is last: a directory without it was never a pod.
-function writeMarks(pod: PodDir, { overlay }: PodRequest, privateUsers: UidRange | undefined, manifest: string): void {
+function writeMarks(
+  pod: PodDir,
+  { overlay }: PodRequest,
+  privateUsers: UidRange | undefined,
+  manifest: string,
+): void {
   writeFileSync(podMutationLock(pod), '', { mode: 0o600 });
   const mark = 0o666 & ~umask();
   if (overlay) writeFileSync(overlayPreparedMark(pod), '', { mode: mark });
