@@ -172,6 +172,8 @@ export interface XattrCalls {
   listXattr(path: PathBytes): string[];
   llistXattr(path: PathBytes): string[];
   flistXattr(fd: number): string[];
+  /** {@link llistXattr} as bytes, for names that are not UTF-8. */
+  llistXattrBytes(path: PathBytes): Buffer[];
   /** `flags`: 0, XATTR_CREATE or XATTR_REPLACE. */
   setXattr(path: PathBytes, name: PathBytes, value: Uint8Array, flags?: number): void;
   lsetXattr(path: PathBytes, name: PathBytes, value: Uint8Array, flags?: number): void;

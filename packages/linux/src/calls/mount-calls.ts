@@ -1,5 +1,6 @@
 // Mount and namespace calls over libc. They change the calling process; runs wherever the kernel is opened.
 
+import { KernelError } from '../errno.ts';
 import { check, checkTwo, firstPath, lazySymbol, lazySyscall, ownString, secondPath } from '../ffi.ts';
 import type { MountCalls } from '../kernel.ts';
 
@@ -29,6 +30,10 @@ const mountSetattr = lazySyscall({
   return: 'i32',
 });
 
+const E2BIG = 7;
+// The kernel copies one page of options and silently leaves out the rest (mount(2)).
+const MOUNT_DATA_MAX = 4096;
+
 // struct mount_attr: attr_set, attr_clr, propagation, userns_fd.
 const mountAttributes = new BigUint64Array(4);
 const MOUNT_ATTR_SIZE_VER0 = 32n;
@@ -36,12 +41,19 @@ const MOUNT_ATTR_SIZE_VER0 = 32n;
 /** The mount calls of the real kernel. */
 export const mountCalls: MountCalls = {
   mount(source, target, fstype, flags, data) {
+    const options = data === null ? null : ownString(data, 'mount');
+    if (options !== null && options.length > MOUNT_DATA_MAX) {
+      throw new KernelError('mount', E2BIG, {
+        path: target,
+        text: 'mount options are longer than 4095 bytes',
+      });
+    }
     const result = mount()(
       source === null ? null : firstPath(source, 'mount'),
       secondPath(target, 'mount'),
       fstype === null ? null : ownString(fstype, 'mount'),
       BigInt(flags >>> 0),
-      data === null ? null : ownString(data, 'mount'),
+      options,
     );
     check(result, 'mount', target);
   },

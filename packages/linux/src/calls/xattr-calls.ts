@@ -66,6 +66,20 @@ export const xattrCalls: XattrCalls = {
   flistXattr(fd) {
     return names(flistxattr()(fd, result(), CAPACITY), 'listxattr', undefined);
   },
+  llistXattrBytes(path) {
+    const length = check(
+      Number(llistxattr()(firstPath(path, 'listxattr'), result(), CAPACITY)),
+      'listxattr',
+      path,
+    );
+    const found: Buffer[] = [];
+    for (let start = 0; start < length;) {
+      const end = result().indexOf(0, start);
+      found.push(Buffer.from(result().subarray(start, end)));
+      start = end + 1;
+    }
+    return found;
+  },
   setXattr(path, name, bytes, flags = 0) {
     const key = secondPath(name, 'setxattr');
     const size = BigInt(bytes.length);

@@ -122,6 +122,7 @@ function defaultAnswers(): Kernel {
     listXattr: noNames,
     llistXattr: noNames,
     flistXattr: noNames,
+    llistXattrBytes: () => [],
     setXattr: nothing,
     lsetXattr: nothing,
     fsetXattr: nothing,
