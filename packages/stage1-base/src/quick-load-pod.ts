@@ -43,9 +43,13 @@ const when =
 
 const text = when((value) => typeof value === 'string' && !value.includes('\0'));
 const flag = when((value) => typeof value === 'boolean');
-const id = when((value) => Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 0xffff_fffe);
+const id = when(
+  (value) => Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 0xffff_fffe,
+);
 const acName = when((value) => typeof value === 'string' && /^[a-z0-9]+(-[a-z0-9]+)*$/.test(value));
-const absolutePath = when((value) => typeof value === 'string' && value.startsWith('/') && !value.includes('\0'));
+const absolutePath = when(
+  (value) => typeof value === 'string' && value.startsWith('/') && !value.includes('\0'),
+);
 const unused: Check = (value) => value;
 
 const list =

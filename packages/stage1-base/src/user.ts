@@ -36,7 +36,9 @@ export function resolveCredentials(loaded: LoadedApp, uidRange?: UidRange): Cred
     return { uid, gid: resolveId('group', app.group, rootfs, uidRange), supplementaryGids };
   } catch (error) {
     // Docker images name only a user; the conversion copies the name into the group, which may not exist.
-    const fromDocker = (image.annotations ?? []).some(({ name }) => name.toLowerCase() === DOCKER_REPOSITORY_ANNOTATION);
+    const fromDocker = (image.annotations ?? []).some(
+      ({ name }) => name.toLowerCase() === DOCKER_REPOSITORY_ANNOTATION,
+    );
     const sameName = image.app?.user === image.app?.group && app.group === image.app?.group;
     if (fromDocker && sameName) return { uid, gid: uid, supplementaryGids };
     throw error;
@@ -71,7 +73,10 @@ function ownerOf(kind: IdKind, file: string, rootfs: string, uidRange: UidRange 
     return checkedId((kind === 'user' ? stat.uid : stat.gid) - shift);
   } catch (cause) {
     if (!hasCode(cause, 'ENOENT')) throw cause;
-    throw new Stage1Error('unknown-user', `unable to get ${kind} of ${quote(file)}: no such file or directory`);
+    throw new Stage1Error(
+      'unknown-user',
+      `unable to get ${kind} of ${quote(file)}: no such file or directory`,
+    );
   }
 }
 

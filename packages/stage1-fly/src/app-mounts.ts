@@ -5,11 +5,12 @@
 // Sources and targets are opened first and mounted by descriptor, so that nobody can put a symlink in their place
 // between the check and the mount.
 
-import { closeSync, constants, fchmodSync, fstatSync, openSync, writeFileSync } from 'node:fs';
+import { closeSync, constants, fchmodSync, fstatSync, openSync, readlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
 import { quote } from '@rkt/diagnostics/quote';
 import { hasCode } from '@rkt/diagnostics/rkt-error';
+import { makeReadOnly } from '@rkt/linux/bind-mount';
 import {
   AT_EMPTY_PATH,
   AT_RECURSIVE,
@@ -79,7 +80,7 @@ export function mountAll(
       if (mount.kind === 'tmpfs') mountTmpfs(kernel, rootFd, mount.target);
       else mountBind(kernel, rootFd, mount);
     }
-    if (readOnly) kernel.mountSetattr(rootFd, '', AT_EMPTY_PATH, { set: MOUNT_ATTR_RDONLY });
+    if (readOnly) protect(kernel, rootFd, false);
   } finally {
     closeSync(rootFd);
   }
@@ -110,11 +111,20 @@ function mountBind(kernel: Kernel, rootFd: number, mount: Extract<FlyMount, { ki
     // Opened again: the name leads to the new mount now.
     const fd = openInRoot(rootFd, target, O_PATH);
     try {
-      const depth = recursive ? AT_RECURSIVE : 0;
-      kernel.mountSetattr(fd, '', AT_EMPTY_PATH | depth, { set: MOUNT_ATTR_RDONLY });
+      protect(kernel, fd, recursive);
     } finally {
       closeSync(fd);
     }
+  }
+}
+
+// By descriptor where the kernel can (5.12), else by name.
+function protect(kernel: Kernel, fd: number, recursive: boolean): void {
+  try {
+    kernel.mountSetattr(fd, '', AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0), { set: MOUNT_ATTR_RDONLY });
+  } catch (error) {
+    if (!hasCode(error, 'ENOSYS')) throw error;
+    makeReadOnly(kernel, readlinkSync(procFdPath(fd)), recursive);
   }
 }
 
@@ -157,7 +167,12 @@ function openTarget(rootFd: number, target: string, directory: boolean): number 
   }
 }
 
-function refuseMismatch(targetIsDirectory: boolean, sourceIsDirectory: boolean, source: string, target: string): void {
+function refuseMismatch(
+  targetIsDirectory: boolean,
+  sourceIsDirectory: boolean,
+  source: string,
+  target: string,
+): void {
   if (targetIsDirectory === sourceIsDirectory) return;
   const [first, second] = sourceIsDirectory ? ['a directory', 'not'] : ['not a directory', ''];
   throw new FlyError(

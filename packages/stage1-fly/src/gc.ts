@@ -3,7 +3,7 @@
 
 import { podDir } from '@rkt/pod-layout/pod-paths';
 import { parseGcArguments } from '@rkt/stage1-base/arguments';
-import { findPodCgroup, removePodCgroup } from '@rkt/stage1-base/pod-cgroup';
+import { findPodCgroup, killPod, removePodCgroup } from '@rkt/stage1-base/pod-cgroup';
 
 import type { EntryPointCall } from './run.ts';
 
@@ -11,6 +11,9 @@ import type { EntryPointCall } from './run.ts';
 export function gc({ args, cwd }: Pick<EntryPointCall, 'args' | 'cwd'>): number {
   parseGcArguments(args);
   const cgroup = findPodCgroup(podDir(cwd));
-  if (cgroup !== undefined) removePodCgroup(cgroup);
+  if (cgroup !== undefined) {
+    killPod(cgroup);
+    removePodCgroup(cgroup);
+  }
   return 0;
 }

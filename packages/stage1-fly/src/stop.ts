@@ -20,7 +20,10 @@ const SIGKILL = 9;
 const SIGTERM = 15;
 
 /** Sends SIGTERM to the app, or SIGKILL with --force to all of the pod. @throws FlyError `process-gone` */
-export function stop({ args, cwd }: Pick<EntryPointCall, 'args' | 'cwd'>, kernel: Kernel = openKernel()): number {
+export function stop(
+  { args, cwd }: Pick<EntryPointCall, 'args' | 'cwd'>,
+  kernel: Kernel = openKernel(),
+): number {
   const { force } = parseStopArguments(args);
   const dir = podDir(cwd);
   const signal = force ? SIGKILL : SIGTERM;

@@ -110,6 +110,7 @@ function realHost(): LaunchHost {
     },
     setUmask: (mask) => void process.umask(mask),
     changeDirectory: (path) => process.chdir(path),
-    execute: (path, argv, environment, keepOpen) => execProgram(path, argv, environment, { keepOpen, nofileSoftLimit }),
+    execute: (path, argv, environment, keepOpen) =>
+      execProgram(path, argv, environment, { keepOpen, nofileSoftLimit }),
   };
 }
