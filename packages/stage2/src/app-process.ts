@@ -68,8 +68,10 @@ export function parseAppProcess(text: string): AppProcess {
   } catch (cause) {
     throw new Stage2Error('bad-spec', 'process description is not JSON', { cause });
   }
-  const strings = (value: unknown): boolean => Array.isArray(value) && value.every((item) => typeof item === 'string');
-  const numbers = (value: unknown): boolean => Array.isArray(value) && value.every((item) => typeof item === 'number');
+  const strings = (value: unknown): boolean =>
+    Array.isArray(value) && value.every((item) => typeof item === 'string');
+  const numbers = (value: unknown): boolean =>
+    Array.isArray(value) && value.every((item) => typeof item === 'number');
   const variables = (value: unknown): boolean =>
     Array.isArray(value) &&
     value.every((item: { name?: unknown; value?: unknown } | null) => strings([item?.name, item?.value]));

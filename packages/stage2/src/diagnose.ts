@@ -47,7 +47,8 @@ export function diagnoseExecutable(executable: string, open: OpenInRoot = openHe
 // The interpreter to look at next, undefined when there is none, or what is wrong.
 function inspect(file: string, fd: number): string | undefined | { readonly error: string } {
   const status = fstatSync(fd);
-  if (!status.isFile() || (status.mode & 0o111) === 0) return { error: `Error: ${quote(file)} is not executable` };
+  if (!status.isFile() || (status.mode & 0o111) === 0)
+    return { error: `Error: ${quote(file)} is not executable` };
   const head = readAt(fd, 0, SCRIPT_HEAD_BYTES);
   if (head.subarray(0, 2).toString('latin1') === '#!') {
     const interpreter = /^#![ \t]*([^ \t\n\0]+)/.exec(head.toString('utf8'))?.[1];
@@ -61,7 +62,11 @@ const PT_INTERP = 3;
 const LITTLE_ENDIAN_CLASS_64 = 2;
 
 // Program headers of a little-endian ELF file, 32 or 64 bits (elf(5)).
-function elfInterpreter(file: string, fd: number, head: Buffer): string | undefined | { readonly error: string } {
+function elfInterpreter(
+  file: string,
+  fd: number,
+  head: Buffer,
+): string | undefined | { readonly error: string } {
   const undetermined = { error: `Error: Unable to determine interpreter for ${quote(file)}` };
   if (head.length < 52) return undetermined;
   const wide = head[4] === LITTLE_ENDIAN_CLASS_64;

@@ -1,12 +1,10 @@
 // Turns the calling process into the app's. Runs in the process that has rkt's pid (fly), in a child of `enter`, or
 // in the pod as the program systemd starts. Synchronous throughout: it may run after unshare and setns.
 
-import { readdirSync } from 'node:fs';
-
 import { writeStderr } from '@rkt/diagnostics/logger';
 import { hasCode, wrap } from '@rkt/diagnostics/rkt-error';
 import { capabilityNumber } from '@rkt/linux/constants';
-import { execProgram } from '@rkt/linux/exec';
+import { execProgram, nofileLimitAtStart } from '@rkt/linux/exec';
 import type { Kernel } from '@rkt/linux/kernel';
 import { openKernel } from '@rkt/linux/libc';
 
@@ -25,8 +23,7 @@ export interface LaunchHost {
   readonly facts: CallerFacts;
   readonly setUmask: (mask: number) => void;
   readonly changeDirectory: (path: string) => void;
-  /** Open descriptors of this process. */
-  readonly openDescriptors: () => number[];
+  /** execve(2) with all descriptors closed but 0, 1, 2 and `keepOpen`. */
   readonly execute: (
     path: string,
     argv: readonly string[],
@@ -43,30 +40,15 @@ export interface LaunchHost {
 export function launchApp(app: AppProcess, host: LaunchHost = realHost()): number {
   checkAppProcess(app);
   const steps = planLaunch(app, host.facts);
-  const keepOpen = app.keepOpen ?? [];
-  closeAtExec(host, keepOpen);
   for (const step of steps) perform(step, host);
   try {
-    host.execute(app.executable, app.argv, environmentOf(app), keepOpen);
+    host.execute(app.executable, app.argv, environmentOf(app), app.keepOpen ?? []);
   } catch (error) {
     const why = diagnoseExecutable(app.executable);
     const code = ['ENOENT', 'EACCES', 'ENOEXEC', 'E2BIG', 'ETXTBSY'].find((name) => hasCode(error, name));
     writeStderr(`${why ?? `Error: Unable to execute ${app.executable}: ${code ?? String(error)}`}\n`);
   }
   return EXIT_EXEC;
-}
-
-// Node closes its own descriptors at execve, but not all that it inherited (only the first few, in an unbroken row).
-function closeAtExec({ kernel, openDescriptors }: LaunchHost, keepOpen: readonly number[]): void {
-  for (const fd of openDescriptors()) {
-    if (fd <= 2 || keepOpen.includes(fd)) continue;
-    try {
-      kernel.setCloseOnExec(fd, true);
-    } catch (error) {
-      // The descriptor that listed the directory is gone by now.
-      if (!hasCode(error, 'EBADF')) throw error;
-    }
-  }
 }
 
 function perform(step: LaunchStep, { kernel, setUmask, changeDirectory }: LaunchHost): void {
@@ -111,6 +93,8 @@ function environmentOf({ environment }: AppProcess): Record<string, string> {
 
 function realHost(): LaunchHost {
   const kernel = openKernel();
+  // Asks /proc, which the app's root need not have.
+  const nofileSoftLimit = nofileLimitAtStart();
   return {
     kernel,
     facts: {
@@ -126,7 +110,7 @@ function realHost(): LaunchHost {
     },
     setUmask: (mask) => void process.umask(mask),
     changeDirectory: (path) => process.chdir(path),
-    openDescriptors: () => readdirSync('/proc/self/fd').map(Number),
-    execute: (path, argv, environment, keepOpen) => execProgram(path, argv, environment, { keepOpen }),
+    execute: (path, argv, environment, keepOpen) =>
+      execProgram(path, argv, environment, { keepOpen, nofileSoftLimit }),
   };
 }
