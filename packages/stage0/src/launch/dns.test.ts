@@ -55,9 +55,15 @@ describe('nameResolution', () => {
     const fails = (flags: Partial<LaunchFlags>, message: string): void =>
       assert.throws(() => nameResolution({ ...NONE, ...flags }), { message });
     fails({ dns: ['host', '8.8.8.8'] }, 'no other --dns options allowed when --dns=host is passed');
-    fails({ dns: ['none'], dnsDomain: 'x' }, 'Cannot call --dns-opt, --dns-search, or --dns-domain with --dns=none');
+    fails(
+      { dns: ['none'], dnsDomain: 'x' },
+      'Cannot call --dns-opt, --dns-search, or --dns-domain with --dns=none',
+    );
     fails({ dns: ['nine'] }, 'Invalid IP passed to --dns: nine');
-    fails({ hostsEntry: ['host', '1.2.3.4=a'] }, 'cannot pass --hosts-entry=host with multiple hosts-entries');
+    fails(
+      { hostsEntry: ['host', '1.2.3.4=a'] },
+      'cannot pass --hosts-entry=host with multiple hosts-entries',
+    );
     fails({ hostsEntry: ['a'] }, 'Did not understand --hosts-entry a');
     fails({ hostsEntry: ['x=a'] }, 'Invalid IP passed to --hosts-entry: x');
   });

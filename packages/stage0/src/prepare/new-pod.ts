@@ -10,7 +10,7 @@ import { newUuid } from '@rkt/spec/uuid';
 import { mkdirSync } from 'node:fs';
 
 import type { AppRequest, Invocation, PrepareFlags } from '../cli/requests.ts';
-import { dataDirOf } from '../config/data-dir.ts';
+import { resolveDataDir } from '../config/data-dir.ts';
 import { loadConfig } from '../config/load.ts';
 import { fetchContext, type FetchContext, findImage } from '../fetch/finder.ts';
 import { overlayUsable } from '../launch/launch.ts';
@@ -30,8 +30,8 @@ export async function newPod(
   logger: Logger,
   announce: (uuid: string) => void = () => undefined,
 ): Promise<LockedPod> {
-  const config = await loadConfig(global);
-  const data = dataDirOf(global, config);
+  const config = loadConfig(global);
+  const data = await resolveDataDir(global, config);
   const fetch = fetchContext({ data, config, global });
   const executableDir = path.dirname(process.execPath);
   const stage1 = await findStage1Image(flags.stage1, { fetch, config, executableDir });

@@ -115,7 +115,12 @@ describe('runtimeApp', () => {
     ]);
     assert.throws(
       () =>
-        runtimeApp({ ...REQUEST, exec: '/x', capsRetain: ['A'], capsRemove: ['B'] }, KEY, image(), NO_OVERRIDES),
+        runtimeApp(
+          { ...REQUEST, exec: '/x', capsRetain: ['A'], capsRemove: ['B'] },
+          KEY,
+          image(),
+          NO_OVERRIDES,
+        ),
       { message: 'error: cannot use both --caps-retain and --caps-remove on the same image' },
     );
   });
@@ -183,24 +188,35 @@ describe('checkPorts', () => {
     db: [port('sql', 'tcp', 5432)],
   };
   const check = (...exposed: { name: string; hostPort: number; hostIP?: string }[]): void =>
-    checkPorts({ apps: [{ name: 'web' }, { name: 'db' }], ports: exposed } as never, (name) => ports[name] ?? []);
+    checkPorts(
+      { apps: [{ name: 'web' }, { name: 'db' }], ports: exposed } as never,
+      (name) => ports[name] ?? [],
+    );
 
   it('accepts what can be told apart', () => {
     check({ name: 'http', hostPort: 80 });
-    check({ name: 'http', hostPort: 80, hostIP: '10.0.0.1' }, { name: 'sql', hostPort: 80, hostIP: '10.0.0.2' });
+    check(
+      { name: 'http', hostPort: 80, hostIP: '10.0.0.1' },
+      { name: 'sql', hostPort: 80, hostIP: '10.0.0.2' },
+    );
     check({ name: 'http', hostPort: 80 }, { name: 'dns', hostPort: 80 });
   });
   it('refuses collisions, unknown and ambiguous names', () => {
     assert.throws(() => check({ name: 'http', hostPort: 80 }, { name: 'sql', hostPort: 80 }), {
       message: 'port tcp-0.0.0.0:80 already mapped to pod port 8080',
     });
-    assert.throws(() => check({ name: 'http', hostPort: 80, hostIP: '10.0.0.1' }, { name: 'sql', hostPort: 80 }), {
-      code: 'bad-port',
-    });
+    assert.throws(
+      () => check({ name: 'http', hostPort: 80, hostIP: '10.0.0.1' }, { name: 'sql', hostPort: 80 }),
+      {
+        code: 'bad-port',
+      },
+    );
     assert.throws(() => check({ name: 'nope', hostPort: 1 }), {
       message: 'port name "nope" could not be found in any apps',
     });
     ports['db']?.push(port('http', 'tcp', 1));
-    assert.throws(() => check({ name: 'http', hostPort: 1 }), { message: 'port name "http" defined multiple apps' });
+    assert.throws(() => check({ name: 'http', hostPort: 1 }), {
+      message: 'port name "http" defined multiple apps',
+    });
   });
 });
