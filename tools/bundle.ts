@@ -57,8 +57,13 @@ export async function bundle(options: BundleOptions): Promise<BundleResult> {
     define,
     plugins: [
       {
-        name: 'plain-string-width',
+        name: 'rkt',
         setup(esbuild) {
+          // A program ends in `await main(...)`, which a CommonJS script cannot say; there it changes nothing.
+          esbuild.onLoad({ filter: /\/src\/bin\/[^/]+\.ts$/ }, ({ path: file }) => ({
+            contents: fs.readFileSync(file, 'utf8').replace(/^await (?=main\()/m, 'void '),
+            loader: 'ts',
+          }));
           esbuild.onLoad({ filter: /node_modules\/string-width\/index\.js$/ }, () => ({
             contents: PLAIN_STRING_WIDTH,
           }));

@@ -56,7 +56,11 @@ export function readElf(file: string): ElfFile | undefined {
   const interp = all.find((segment) => segment.type === PT_INTERP);
   const dynamic = all.find((segment) => segment.type === PT_DYNAMIC);
   const entries: [tag: bigint, value: bigint][] = [];
-  for (let at = dynamic?.offset ?? 0; dynamic !== undefined && at < dynamic.offset + dynamic.fileSize; at += 16) {
+  for (
+    let at = dynamic?.offset ?? 0;
+    dynamic !== undefined && at < dynamic.offset + dynamic.fileSize;
+    at += 16
+  ) {
     const tag = bytes.readBigUInt64LE(at);
     if (tag === 0n) break;
     entries.push([tag, bytes.readBigUInt64LE(at + 8)]);

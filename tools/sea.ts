@@ -36,7 +36,10 @@ export function trimmedNode(): string {
 /** V8's serialised code starts with magic, version hash, source hash, flag hash: 32 bits each. */
 function codeCacheHeader(...flags: string[]): Buffer {
   const script = `process.stdout.write(new vm.Script("0").createCachedData().subarray(0, 16).toString("hex"))`;
-  const hex = execFileSync(pinnedNode, [...flags, '-e', script], { encoding: 'utf8', env: nodeBuildEnvironment });
+  const hex = execFileSync(pinnedNode, [...flags, '-e', script], {
+    encoding: 'utf8',
+    env: nodeBuildEnvironment,
+  });
   return Buffer.from(hex, 'hex');
 }
 
