@@ -1,0 +1,50 @@
+// P/runtime-config: what a running pod was started with, for those who change it later (contract stage1 1.11). Pure.
+
+import type { RunArguments } from './entrypoints.ts';
+
+/** Keys are capitalised as Go rkt wrote them. */
+export interface RuntimeConfig {
+  readonly MetadataServiceURL: string;
+  readonly PrivateUsers: string;
+  readonly MDSToken: string;
+  readonly Hostname: string;
+  readonly Debug: boolean;
+  readonly Mutable: boolean;
+  readonly ResolvConfMode: string;
+  readonly EtcHostsMode: string;
+  readonly NetList: Readonly<Record<string, never>>;
+  readonly Interactive: boolean;
+  readonly InsecureOptions: {
+    readonly DisablePaths: boolean;
+    readonly DisableCapabilities: boolean;
+    readonly DisableSeccomp: boolean;
+  };
+  readonly IPCMode: string;
+}
+
+/** The configuration a pod started with `args` has. */
+export function runtimeConfig(args: RunArguments): RuntimeConfig {
+  return {
+    MetadataServiceURL: '',
+    PrivateUsers: args.privateUsers ?? '',
+    MDSToken: args.mdsToken ?? '',
+    Hostname: args.hostname ?? '',
+    Debug: args.debug,
+    Mutable: args.mutable,
+    ResolvConfMode: args.resolvMode,
+    EtcHostsMode: args.hostsMode,
+    NetList: {},
+    Interactive: args.interactive,
+    InsecureOptions: {
+      DisablePaths: args.disablePaths,
+      DisableCapabilities: args.disableCapabilities,
+      DisableSeccomp: args.disableSeccomp,
+    },
+    IPCMode: args.ipc ?? '',
+  };
+}
+
+/** The file's text. */
+export function printRuntimeConfig(config: RuntimeConfig): string {
+  return JSON.stringify(config);
+}

@@ -1,0 +1,51 @@
+// The configuration in force: what the files of all directories say together (contract stage0 2.2). Pure.
+
+/** How to log in to a server that images come from. */
+export type AuthCredentials =
+  | { readonly type: 'basic'; readonly user: string; readonly password: string }
+  | { readonly type: 'oauth'; readonly token: string }
+  | {
+      readonly type: 'aws';
+      readonly accessKeyId: string;
+      readonly secretAccessKey: string;
+      /** Empty: guessed from the host. */
+      readonly region: string;
+    };
+
+/** How to log in to a docker registry. */
+export interface DockerCredentials {
+  readonly user: string;
+  readonly password: string;
+}
+
+/** Directories; empty when not configured. */
+export interface PathsConfig {
+  readonly data: string;
+  readonly stage1Images: string;
+}
+
+/** The default stage1 image; empty when not configured. */
+export interface Stage1Config {
+  readonly name: string;
+  readonly version: string;
+  /** Absolute path or URL. */
+  readonly location: string;
+}
+
+/** All configuration. */
+export interface Config {
+  /** By host or host:port. */
+  readonly auth: ReadonlyMap<string, AuthCredentials>;
+  /** By index name of the registry. */
+  readonly dockerAuth: ReadonlyMap<string, DockerCredentials>;
+  readonly paths: PathsConfig;
+  readonly stage1: Stage1Config;
+}
+
+/** Nothing configured. */
+export const EMPTY_CONFIG: Config = {
+  auth: new Map(),
+  dockerAuth: new Map(),
+  paths: { data: '', stage1Images: '' },
+  stage1: { name: '', version: '', location: '' },
+};

@@ -1,0 +1,129 @@
+// Turns a prepared, locked pod into a running one: mounts, name resolution, and the exec of stage1 in this very process
+// (contract stage0 8.9, 8.10; stage1 1.2). Runs in stage0, and does not return.
+
+import { existsSync } from 'node:fs';
+
+import { type Logger, writeStderr } from '@rkt/diagnostics/logger';
+import { execProgram } from '@rkt/linux/exec';
+import { openKernel } from '@rkt/linux/libc';
+import { overlaySupport } from '@rkt/linux/overlay';
+import type { DataDir } from '@rkt/pod-layout/data-dir';
+import { findEntryPoint, interfaceVersion, printRunArguments } from '@rkt/pod-layout/entrypoints';
+import { RKT_LOCK_FD, RKT_SELINUX_CONTEXT, RKT_SELINUX_MOUNT_CONTEXT } from '@rkt/pod-layout/environment';
+import { type PodDir, privateUsersFile, stage1Rootfs, type Stage1Root } from '@rkt/pod-layout/pod-paths';
+import { appRootfs, onHost } from '@rkt/pod-layout/stage1-paths';
+
+import type { GlobalFlags, LaunchFlags } from '../cli/requests.ts';
+import { during } from '../pod/context.ts';
+import { PodError } from '../pod/errors.ts';
+import type { LockedPod } from '../pod/pod.ts';
+import { readPodManifest, readStage1Manifest } from '../pod/manifests.ts';
+import { readIfThere, usesOverlay } from '../pod/record.ts';
+import { linkImages } from '../prepare/image-links.ts';
+import { type NameResolution, nameResolution, writeNameResolution } from './dns.ts';
+import { linkMtab } from './mtab.ts';
+import { type MountContext, mountApp, mountStage1 } from './pod-mounts.ts';
+import { rktGroupId } from './rkt-group.ts';
+
+/** How the pod is to be launched. */
+export interface LaunchRequest {
+  readonly flags: LaunchFlags;
+  readonly global: GlobalFlags;
+  readonly env: Readonly<Record<string, string>>;
+  /** Speaks as `stage0`. */
+  readonly logger: Logger;
+}
+
+/** Launches the pod, which must be in `run` and locked. This process becomes stage1, with the same pid and the lock. */
+export function launchPod(pod: LockedPod, request: LaunchRequest): never {
+  const { flags, logger } = request;
+  const resolution = during('error with dns flags', () => nameResolution(flags));
+  const apps = during('cannot read pod manifest', () => readPodManifest(pod.dir)).apps;
+  if (apps.length === 0) throw new PodError('bad-manifest', 'pod must contain at least one application');
+  logger.debug('Setting up stage1');
+  const root = setUpRoot(
+    pod,
+    apps.map(({ name, image }) => ({ name, key: image.id })),
+  );
+  writeNameResolution(root, resolution);
+  logger.debug(`Wrote filesystem to ${pod.dir}`);
+  return execStage1(pod, resolution, request);
+}
+
+function setUpRoot(
+  pod: LockedPod,
+  apps: readonly { readonly name: string; readonly key: string }[],
+): Stage1Root {
+  const kernel = openKernel();
+  const root = stage1Rootfs(pod.dir);
+  if (usesOverlay(pod.dir)) {
+    const context: MountContext = { kernel, data: pod.data, groupId: rktGroupId() ?? -1 };
+    during('error mounting stage1', () => mountStage1(pod.dir, context));
+    for (const { name } of apps)
+      during(`error mounting app ${name}`, () => mountApp(pod.dir, root, name, context));
+    linkImages(root, apps);
+  }
+  for (const { name } of apps) linkMtab(kernel, appRootfs(root, name));
+  return root;
+}
+
+function execStage1(
+  pod: LockedPod,
+  resolution: NameResolution,
+  { flags, global, env, logger }: LaunchRequest,
+): never {
+  const manifest = readStage1Manifest(pod.dir);
+  const program = during("error determining 'run' entrypoint", () =>
+    onHost(stage1Rootfs(pod.dir), findEntryPoint(manifest.annotations, 'run')),
+  );
+  if (!existsSync(program)) throw new PodError('stage1', `stage1 has no file ${program}`);
+  const privateUsers = readIfThere(privateUsersFile(pod.dir))?.trim();
+  const { argv, warnings } = printRunArguments(
+    {
+      debug: global.debug,
+      net: flags.net,
+      interactive: flags.interactive,
+      ...(privateUsers && { privateUsers }),
+      localConfig: global.localConfig,
+      hostname: flags.hostname,
+      resolvMode: resolution.resolvMode,
+      hostsMode: resolution.hostsMode,
+      disableCapabilities: global.insecure.capabilities,
+      disablePaths: global.insecure.paths,
+      disableSeccomp: global.insecure.seccomp,
+      mutable: false,
+      ipc: flags.ipc,
+      uuid: pod.uuid,
+    },
+    interfaceVersion(manifest.annotations),
+  );
+  for (const warning of warnings) writeStderr(`${warning}\n`);
+  logger.debug(`Pivoting to filesystem ${pod.dir}`);
+  logger.debug(`Execing [${[program, ...argv].join(' ')}]`);
+  process.chdir(pod.dir);
+  return execProgram(
+    program,
+    [program, ...argv],
+    {
+      ...env,
+      [RKT_LOCK_FD]: String(pod.lock.fd),
+      [RKT_SELINUX_CONTEXT]: env[RKT_SELINUX_CONTEXT] ?? '',
+      [RKT_SELINUX_MOUNT_CONTEXT]: env[RKT_SELINUX_MOUNT_CONTEXT] ?? '',
+    },
+    { keepOpen: [pod.lock.fd] },
+  );
+}
+
+/** Whether pods of this data directory can use overlay; says why not, once (contract stage1 1.8). */
+export function overlayUsable(data: DataDir): boolean {
+  const support = overlaySupport(data);
+  if (!support.supported) writeStderr(`disabling overlay support: "${support.reason}"\n`);
+  return support.supported;
+}
+
+/** @throws PodError `wrong-state` when the pod was prepared with overlay and overlay no longer works. */
+export function checkOverlayStillUsable(data: DataDir, pod: PodDir): void {
+  if (usesOverlay(pod) && !overlaySupport(data).supported) {
+    throw new PodError('wrong-state', 'unable to run prepared overlay-enabled pod: overlay not supported');
+  }
+}

@@ -1,0 +1,28 @@
+// Gives every app that has an /etc without mtab the link that tools expect (contract stage1 1.9). Runs in stage0.
+
+import { closeSync } from 'node:fs';
+
+import { O_DIRECTORY, O_RDONLY } from '@rkt/linux/constants';
+import { hasCode } from '@rkt/diagnostics/rkt-error';
+import type { Kernel } from '@rkt/linux/kernel';
+import { openInRoot, openRoot } from '@rkt/linux/safe-path';
+
+const MTAB = 'mtab';
+const MOUNTS = '../proc/self/mounts';
+
+/** Creates etc/mtab below `rootfs`; the image's own /etc may be a link, but never one that leaves the app. */
+export function linkMtab(kernel: Kernel, rootfs: string): void {
+  const root = openRoot(rootfs);
+  try {
+    const etc = openInRoot(root, 'etc', O_RDONLY | O_DIRECTORY);
+    try {
+      kernel.symlinkAt(MOUNTS, etc, MTAB);
+    } finally {
+      closeSync(etc);
+    }
+  } catch (error) {
+    if (!['ENOENT', 'ENOTDIR', 'EEXIST', 'ELOOP'].some((code) => hasCode(error, code))) throw error;
+  } finally {
+    closeSync(root);
+  }
+}

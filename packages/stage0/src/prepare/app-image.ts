@@ -1,0 +1,67 @@
+// Puts an app's image into a pod that is being prepared (contract stage0 8.9). Runs in stage0.
+
+import { mkdirSync, writeFileSync } from 'node:fs';
+
+import { PodError } from '../pod/errors.ts';
+import type { UidRange } from '@rkt/pod-layout/files';
+import {
+  appImageManifestFile,
+  appInfoDir,
+  appTreeIdFile,
+  POD_DIR_MODE,
+  POD_FILE_MODE,
+  type PodDir,
+  stage1Rootfs,
+} from '@rkt/pod-layout/pod-paths';
+import { appDir } from '@rkt/pod-layout/stage1-paths';
+import type { ImageKey } from '@rkt/spec/image-id';
+import type { ImageManifest } from '@rkt/spec/image-manifest';
+import { checkOsArch, labelValue } from '@rkt/spec/labels';
+
+import type { TreeStore } from '../treestore/tree-store.ts';
+
+/** How app images reach the pod. */
+export interface AppImageTarget {
+  readonly pod: PodDir;
+  readonly treeStore: TreeStore;
+  readonly overlay: boolean;
+  readonly privateUsers: UidRange | undefined;
+}
+
+/**
+ * Refuses images that no Linux of ours can run.
+ * @throws PodError `bad-manifest` for a missing label; SpecError for an unknown os or architecture.
+ */
+export function checkPlatform(image: ImageManifest): void {
+  for (const label of ['os', 'arch'] as const) {
+    if (labelValue(image.labels, label) === undefined) {
+      throw new PodError('bad-manifest', `missing ${label} label in the image manifest`);
+    }
+  }
+  checkOsArch(image.labels ?? [], 'rkt');
+}
+
+/** Records the image for app `name` and renders it: into the tree store with overlay, else into the pod. */
+export async function prepareAppImage(
+  target: AppImageTarget,
+  name: string,
+  key: ImageKey,
+  manifestText: string,
+): Promise<void> {
+  const { pod, treeStore, overlay, privateUsers } = target;
+  mkdirSync(appInfoDir(pod, name), { mode: POD_DIR_MODE });
+  writeFileSync(appImageManifestFile(pod, name), manifestText, { mode: POD_FILE_MODE });
+  if (overlay) {
+    const { id } = await treeStore.render(key);
+    writeFileSync(appTreeIdFile(pod, name), id, { mode: POD_FILE_MODE });
+    return;
+  }
+  const directory = appDir(stage1Rootfs(pod), name);
+  mkdirSync(directory, { recursive: true, mode: POD_DIR_MODE });
+  await treeStore.renderInto(key, directory, shiftOf(privateUsers));
+}
+
+/** The owner shift of a pod's files as the tree store takes it. */
+export function shiftOf(range: UidRange | undefined): { uidShift?: number; gidShift?: number } {
+  return range === undefined ? {} : { uidShift: range.shift, gidShift: range.shift };
+}

@@ -1,0 +1,142 @@
+// Prepares a pod: everything between a locked, empty pod directory and one that can be launched
+// (contract stage0 8.4, 8.9). Runs in stage0.
+
+import { randomInt } from 'node:crypto';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+
+import type { Logger } from '@rkt/diagnostics/logger';
+import { printUidRange, UID_RANGE_COUNT, type UidRange } from '@rkt/pod-layout/files';
+import {
+  appsInfoDir,
+  overlayPreparedMark,
+  POD_DIR_MODE,
+  POD_FILE_MODE,
+  podCreatedMark,
+  type PodDir,
+  podManifestFile,
+  podMutationLock,
+  privateUsersFile,
+  stage1Dir,
+  stage1ManifestFile,
+  stage1Rootfs,
+  stage1TreeIdFile,
+} from '@rkt/pod-layout/pod-paths';
+import type { ImageKey } from '@rkt/spec/image-id';
+import { parsePodManifest, serializePodManifest } from '@rkt/spec/pod-manifest';
+
+import type { AppRequest, PrepareFlags } from '../cli/requests.ts';
+import { during, duringAsync } from '../pod/context.ts';
+import type { ImageStore } from '../store/store.ts';
+import type { TreeStore } from '../treestore/tree-store.ts';
+import { checkPlatform, prepareAppImage, shiftOf } from './app-image.ts';
+import { linkImages } from './image-links.ts';
+import { PrepareError } from './errors.ts';
+import { checkGivenManifest, generateManifest } from './pod-manifest.ts';
+
+/** A pod as it was asked for, its images already in the store. */
+export interface PodRequest {
+  readonly flags: PrepareFlags;
+  readonly apps: readonly { readonly request: AppRequest; readonly key: ImageKey }[];
+  readonly stage1: ImageKey;
+  readonly overlay: boolean;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** Where images come from, and who speaks. */
+export interface PrepareContext {
+  readonly store: ImageStore;
+  readonly treeStore: TreeStore;
+  /** Speaks as `stage0`. */
+  readonly logger: Logger;
+}
+
+/** Images of the pod's apps, by app name. */
+type PodApps = readonly { readonly name: string; readonly key: ImageKey }[];
+
+/** Fills the pod directory. The pod is complete once its manifest is there. */
+export async function preparePod(pod: PodDir, request: PodRequest, context: PrepareContext): Promise<void> {
+  const privateUsers = chooseUidRange(request);
+  mkdirSync(appsInfoDir(pod), { mode: POD_DIR_MODE });
+  await duringAsync('error preparing stage1', () => prepareStage1(pod, request, privateUsers, context));
+  const { text, apps } = podManifest(request, context);
+  for (const { name, key } of apps) {
+    await duringAsync(`error preparing image ${key}`, () =>
+      prepareApp(pod, name, key, request, privateUsers, context),
+    );
+  }
+  if (!request.overlay) linkImages(stage1Rootfs(pod), apps);
+  context.logger.debug('Writing pod manifest');
+  writeMarks(pod, request, privateUsers, text);
+}
+
+async function prepareStage1(
+  pod: PodDir,
+  { stage1, overlay }: PodRequest,
+  privateUsers: UidRange | undefined,
+  { store, treeStore, logger }: PrepareContext,
+): Promise<void> {
+  logger.debug('Preparing stage1');
+  const tree = await treeStore.render(stage1);
+  mkdirSync(stage1Dir(pod), { mode: POD_DIR_MODE });
+  logger.debug('Writing image manifest');
+  writeFileSync(stage1ManifestFile(pod), store.readManifestText(stage1), { mode: POD_FILE_MODE });
+  if (!overlay) await treeStore.copyRootfs(tree.id, stage1Rootfs(pod), shiftOf(privateUsers));
+  writeFileSync(stage1TreeIdFile(pod), tree.id, { mode: POD_FILE_MODE });
+}
+
+async function prepareApp(
+  pod: PodDir,
+  name: string,
+  key: ImageKey,
+  { overlay }: PodRequest,
+  privateUsers: UidRange | undefined,
+  { store, treeStore, logger }: PrepareContext,
+): Promise<void> {
+  logger.debug(`Loading image ${key}`);
+  checkPlatform(store.readManifest(key));
+  logger.debug('Writing image manifest');
+  await prepareAppImage({ pod, treeStore, overlay, privateUsers }, name, key, store.readManifestText(key));
+}
+
+function podManifest(request: PodRequest, { store }: PrepareContext): { text: string; apps: PodApps } {
+  const file = request.flags.podManifest;
+  if (file !== undefined) {
+    const text = during('error reading pod manifest', () => readFileSync(file, 'utf8'));
+    const manifest = during('error unmarshaling pod manifest', () => parsePodManifest(text));
+    return { text, apps: checkGivenManifest(manifest, store) };
+  }
+  const manifest = generateManifest(request, store);
+  return {
+    text: serializePodManifest(manifest),
+    apps: manifest.apps.map(({ name, image }) => ({ name, key: image.id })),
+  };
+}
+
+// The manifest is last: a directory without it was never a pod.
+function writeMarks(
+  pod: PodDir,
+  { overlay }: PodRequest,
+  privateUsers: UidRange | undefined,
+  manifest: string,
+): void {
+  writeFileSync(podMutationLock(pod), '', { mode: 0o600 });
+  if (overlay) writeFileSync(overlayPreparedMark(pod), '', { mode: POD_FILE_MODE });
+  if (privateUsers !== undefined) {
+    writeFileSync(privateUsersFile(pod), printUidRange(privateUsers), { mode: POD_FILE_MODE });
+  }
+  writeFileSync(podManifestFile(pod), manifest, { mode: POD_FILE_MODE });
+  writeFileSync(podCreatedMark(pod), '', { mode: POD_FILE_MODE });
+}
+
+const LARGEST_SHIFT = 0x7fff;
+
+function chooseUidRange({ flags, overlay }: PodRequest): UidRange | undefined {
+  if (!flags.privateUsers) return undefined;
+  if (overlay) {
+    throw new PrepareError(
+      'not-supported',
+      'cannot use both overlay and user namespace: not implemented yet. (Try --no-overlay)',
+    );
+  }
+  return { shift: randomInt(1, LARGEST_SHIFT + 1) * UID_RANGE_COUNT, count: UID_RANGE_COUNT };
+}
