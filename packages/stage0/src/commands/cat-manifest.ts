@@ -7,7 +7,7 @@ import type { CatManifestFlags, Invocation } from '../cli/requests.ts';
 import { resolveDataDir } from '../config/data-dir.ts';
 import { during } from '../pod/context.ts';
 import { readUuidFile, resolvePod } from '../pod/find.ts';
-import { readPodManifest } from '../pod/record.ts';
+import { readPodManifest } from '../pod/manifests.ts';
 
 export async function run({ global, flags, args }: Invocation<CatManifestFlags>): Promise<number> {
   const argument = flags.uuidFile === undefined ? (args[0] ?? '') : readUuidFile(flags.uuidFile);

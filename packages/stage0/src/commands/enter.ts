@@ -14,7 +14,8 @@ import { chooseApp } from '../pod/choose-app.ts';
 import { during, duringAsync } from '../pod/context.ts';
 import { PodError } from '../pod/errors.ts';
 import { resolvePod } from '../pod/find.ts';
-import { readPodManifest, readStage1Manifest, stage1TreeId } from '../pod/record.ts';
+import { readPodManifest, readStage1Manifest } from '../pod/manifests.ts';
+import { stage1TreeId } from '../pod/record.ts';
 import { waitForInit } from '../pod/wait.ts';
 
 const DEFAULT_COMMAND = '/bin/bash';

@@ -23,7 +23,8 @@ import { during } from '../pod/context.ts';
 import { PodError } from '../pod/errors.ts';
 import { resolvePod } from '../pod/find.ts';
 import type { PodSnapshot } from '../pod/pod.ts';
-import { readAppImageManifestText, readIfThere, readPodManifest, usesOverlay } from '../pod/record.ts';
+import { readPodManifest } from '../pod/manifests.ts';
+import { readAppImageManifestText, readIfThere, usesOverlay } from '../pod/record.ts';
 
 const EXTENSION = '.aci';
 

@@ -10,7 +10,7 @@ import { during } from '../pod/context.ts';
 import { PodError } from '../pod/errors.ts';
 import { resolvePod } from '../pod/find.ts';
 import { movePod, takePod } from '../pod/pod.ts';
-import { readPodManifest } from '../pod/record.ts';
+import { readPodManifest } from '../pod/manifests.ts';
 import { checkNetwork } from '../prepare/checks.ts';
 
 export async function run({ global, flags, args, env }: Invocation<RunPreparedFlags>): Promise<number> {

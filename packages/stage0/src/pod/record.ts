@@ -18,26 +18,13 @@ import {
   podManifestFile,
   ppidFile,
   type Stage1Root,
-  stage1ManifestFile,
   stage1StatusRoot,
   stage1TreeIdFile,
 } from '@rkt/pod-layout/pod-paths';
 import { statusFile, SUPERVISOR_READY, supervisorStatus } from '@rkt/pod-layout/stage1-paths';
-import { type ImageManifest, parseImageManifest } from '@rkt/spec/image-manifest';
-import { parsePodManifest, type PodManifest } from '@rkt/spec/pod-manifest';
 
 import { PodError } from './errors.ts';
 import { isMissing, type PodSnapshot } from './pod.ts';
-
-/** The pod manifest. */
-export function readPodManifest(pod: PodDir): PodManifest {
-  return parsePodManifest(readFileSync(podManifestFile(pod), 'utf8'));
-}
-
-/** The manifest of the pod's stage1 image, in the pod's own copy. */
-export function readStage1Manifest(pod: PodDir): ImageManifest {
-  return parseImageManifest(readFileSync(stage1ManifestFile(pod), 'utf8'));
-}
 
 /** The pod's own copy of an app's image manifest, as text. */
 export function readAppImageManifestText(pod: PodDir, app: string): string {

@@ -3,7 +3,6 @@
 
 import { randomInt } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { umask } from 'node:process';
 
 import type { Logger } from '@rkt/diagnostics/logger';
 import { printUidRange, UID_RANGE_COUNT, type UidRange } from '@rkt/pod-layout/files';
@@ -121,8 +120,7 @@ function writeMarks(
   manifest: string,
 ): void {
   writeFileSync(podMutationLock(pod), '', { mode: 0o600 });
-  const mark = 0o666 & ~umask();
-  if (overlay) writeFileSync(overlayPreparedMark(pod), '', { mode: mark });
+  if (overlay) writeFileSync(overlayPreparedMark(pod), '', { mode: POD_FILE_MODE });
   if (privateUsers !== undefined) {
     writeFileSync(privateUsersFile(pod), printUidRange(privateUsers), { mode: POD_FILE_MODE });
   }
