@@ -130,8 +130,7 @@ describe('boundaries', () => {
         stage0: {
           tags: ['layer:stage', 'stage:0'],
           files: {
-            'names.ts':
-              "const a = 'appsinfo';\nconst b = `${pod}/ppid`;\nconst c = 'no ppid file';\n",
+            'names.ts': "const a = 'appsinfo';\nconst b = `${pod}/ppid`;\nconst c = 'no ppid file';\n",
             'long.ts': '\n'.repeat(451),
           },
         },

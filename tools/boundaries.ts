@@ -150,8 +150,10 @@ function checkImport(
 
 function checkLiterals(file: string, text: string): string[] {
   const literals = [...withoutComments(text).matchAll(/'([^'\n]*)'|"([^"\n]*)"|`([^`]*)`/g)];
+  const isModule = (literal: string): boolean => /^(@rkt\/|\.\.?\/)/.test(literal);
   const spelled = (literal: string, name: string): boolean =>
-    name.endsWith('/') ? literal.startsWith(name) : literal.split(/[/=]/).includes(name);
+    !isModule(literal) &&
+    (name.endsWith('/') ? literal.startsWith(name) : literal.split(/[/=]/).includes(name));
   const values = literals.map((match) => match[1] ?? match[2] ?? match[3] ?? '');
   return LAYOUT_NAMES.filter((name) => values.some((value) => spelled(value, name))).map(
     (name) => `${file}: spells '${name}', which is pod-layout's to name`,
