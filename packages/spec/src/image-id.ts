@@ -1,7 +1,7 @@
 // Image IDs: SHA-512 of an uncompressed ACI, as full hash, as store key and in its two short forms
 // (contract stage0 3.1, 3.7, 10.5). Pure; runs in every process.
 
-import { quote } from '@rkt/diagnostics/quote';
+import { printable, quote } from '@rkt/diagnostics/quote';
 
 import { scalar } from './codec.ts';
 import type { Codec } from './codec.ts';
@@ -23,7 +23,7 @@ const KEY_DIGITS = 64;
 export function parseHash(text: string): Hash {
   const [type = '', value, ...rest] = text.split('-');
   if (value === undefined || rest.length > 0) refuse(`badly formatted hash string: ${quote(text)}`);
-  if (type !== 'sha512') refuse(`unrecognized hash type: ${type}`);
+  if (type !== 'sha512') refuse(`unrecognized hash type: ${printable(type)}`);
   if (value === '') refuse('unexpected empty hash value');
   return { type, value };
 }
