@@ -7,7 +7,10 @@ import { scalar } from './codec.ts';
 import type { Codec } from './codec.ts';
 import { refuse } from './errors.ts';
 
-/** `sha512-` and 64 lower case hex digits (71 characters): what the store names an image by. Safe as a file name. */
+/**
+ * `sha512-` and 64 lower case hex digits (71 characters): what the store names an image by. Safe as a file
+ * name.
+ */
 export type ImageKey = string;
 
 /** A hash string split at its dash. */
