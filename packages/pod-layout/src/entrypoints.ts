@@ -22,7 +22,7 @@ const OLD_PREFIX = 'coreos.com/rocket/stage1/';
 const INTERFACE_VERSION = `${PREFIX}interface-version`;
 
 /** Pod annotation: whether apps may be added while the pod runs. */
-export const MUTABLE_ANNOTATION = `${PREFIX}mutable`;
+export const MUTABLE_ANNOTATION: string = `${PREFIX}mutable`;
 /** Image annotation that marks an image converted from docker. */
 export const DOCKER_REPOSITORY_ANNOTATION = 'appc.io/docker/repository';
 /** Image annotation: the app speaks sd_notify. */

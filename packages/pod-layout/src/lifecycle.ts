@@ -5,12 +5,12 @@ export const POD_DIRECTORIES = ['embryo', 'prepare', 'prepared', 'run', 'exited-
 export type PodDirectoryName = (typeof POD_DIRECTORIES)[number];
 
 /** Directories that commands list and search for UUID prefixes. */
-export const LISTED_DIRECTORIES = [
+export const LISTED_DIRECTORIES: readonly PodDirectoryName[] = [
   'prepare',
   'prepared',
   'run',
   'exited-garbage',
-] as const satisfies PodDirectoryName[];
+];
 
 /** State names as users see them. */
 export type PodPhase =

@@ -1,7 +1,5 @@
 // Image labels and the os/arch pairs that count as valid (contract stage0 3.2, 3.6). Pure; runs in every process.
 
-import { endianness } from 'node:os';
-
 import { quote } from '@rkt/diagnostics/quote';
 
 import { AcIdentifier, sameName } from './ac-identifier.ts';
@@ -96,8 +94,12 @@ export function hostArch(
       return String(armVersion) === '7' ? 'armv7l' : 'armv6l';
     case 'ppc64':
       // node has one name for both byte orders.
-      return endianness() === 'LE' ? 'ppc64le' : 'ppc64';
+      return isLittleEndian() ? 'ppc64le' : 'ppc64';
     default:
       return nodeArch;
   }
+}
+
+function isLittleEndian(): boolean {
+  return new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 }

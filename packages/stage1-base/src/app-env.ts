@@ -28,6 +28,9 @@ export function appEnvironment(
 }
 
 /** The value of `name` in `variables`, the last one winning. */
-export function environmentValue(variables: readonly EnvironmentVariable[], name: string): string | undefined {
+export function environmentValue(
+  variables: readonly EnvironmentVariable[],
+  name: string,
+): string | undefined {
   return variables.findLast((variable) => variable.name === name)?.value;
 }

@@ -25,24 +25,48 @@ export function findExecutable(loaded: LoadedApp): string {
   const { app, image, rootfs } = loaded;
   const [program] = app.exec ?? [];
   if (program === undefined || program === '') {
-    throw new Stage1Error('executable-not-found', `image ${quote(image.name)} has an empty "exec" (try --exec=BINARY)`);
+    throw new Stage1Error(
+      'executable-not-found',
+      `image ${quote(image.name)} has an empty "exec" (try --exec=BINARY)`,
+    );
   }
+  return lookUpProgram(rootfs, program, {
+    cwd: workingDirectory(loaded),
+    path: environmentValue(app.environment ?? [], 'PATH'),
+  });
+}
+
+/** Where {@link lookUpProgram} looks. */
+export interface ProgramSearch {
+  /** Working directory inside the root. */
+  readonly cwd: string;
+  /** The app's PATH; undefined when it has none. */
+  readonly path: string | undefined;
+}
+
+/**
+ * {@link findExecutable} for any program name: absolute ones stand for themselves, relative paths start in the working
+ * directory, bare names are searched for.
+ * @throws Stage1Error `executable-not-found`
+ */
+export function lookUpProgram(rootfs: string, program: string, search: ProgramSearch): string {
   if (path.isAbsolute(program)) return program;
-  const cwd = workingDirectory(loaded);
-  if (program.includes('/')) return path.join(cwd, program);
-  const searched = searchedDirectories(loaded, cwd);
-  for (const directory of searched) {
+  if (program.includes('/')) return path.join(search.cwd, program);
+  const directories = searchedDirectories(search);
+  for (const directory of directories) {
     const candidate = path.join(directory, program);
     if (isExecutable(rootfs, candidate)) return candidate;
   }
   throw wrap(
     `error looking up ${quote(program)}`,
-    new Stage1Error('executable-not-found', `unable to find ${quote(program)} in ${quote(searched.join(':'))}`),
+    new Stage1Error(
+      'executable-not-found',
+      `unable to find ${quote(program)} in ${quote(directories.join(':'))}`,
+    ),
   );
 }
 
-function searchedDirectories({ app }: LoadedApp, cwd: string): string[] {
-  const paths = environmentValue(app.environment ?? [], 'PATH');
+function searchedDirectories({ cwd, path: paths }: ProgramSearch): string[] {
   if (paths === undefined) return [cwd, '/bin', '/usr/bin'];
   return paths.split(':').map((directory) => path.resolve(cwd, directory));
 }

@@ -12,11 +12,14 @@ import { writeNew } from './write-new.ts';
 const PID_FILE_MODE = 0o644;
 
 /** Records the pod process itself. */
-export const writePid = (pod: PodDir, pid: number): void => writeNew(pidFile(pod), printPid(pid), PID_FILE_MODE);
+export const writePid = (pod: PodDir, pid: number): void =>
+  writeNew(pidFile(pod), printPid(pid), PID_FILE_MODE);
 /** Records the parent of the pod's PID 1. */
-export const writePpid = (pod: PodDir, pid: number): void => writeNew(ppidFile(pod), printPid(pid), PID_FILE_MODE);
+export const writePpid = (pod: PodDir, pid: number): void =>
+  writeNew(ppidFile(pod), printPid(pid), PID_FILE_MODE);
 /** Records the process group of the pod process. */
-export const writePgid = (pod: PodDir, pgid: number): void => writeNew(pgidFile(pod), printPid(pgid), PID_FILE_MODE);
+export const writePgid = (pod: PodDir, pgid: number): void =>
+  writeNew(pgidFile(pod), printPid(pgid), PID_FILE_MODE);
 
 /** The pod process, or undefined while it is not recorded. @throws PodLayoutError `bad-file` */
 export const readPid = (pod: PodDir): number | undefined => readPidFile(pidFile(pod));

@@ -9,7 +9,6 @@ import { resolveInRoot } from '@rkt/linux/safe-path';
 import { findGroup, findUser } from '@rkt/linux/user-db';
 import { DOCKER_REPOSITORY_ANNOTATION } from '@rkt/pod-layout/entrypoints';
 import type { UidRange } from '@rkt/pod-layout/files';
-import { annotationValue } from '@rkt/spec/annotations';
 
 import { Stage1Error } from './errors.ts';
 import type { LoadedApp } from './pod.ts';
@@ -37,7 +36,9 @@ export function resolveCredentials(loaded: LoadedApp, uidRange?: UidRange): Cred
     return { uid, gid: resolveId('group', app.group, rootfs, uidRange), supplementaryGids };
   } catch (error) {
     // Docker images name only a user; the conversion copies the name into the group, which may not exist.
-    const fromDocker = annotationValue(image.annotations, DOCKER_REPOSITORY_ANNOTATION) !== undefined;
+    const fromDocker = (image.annotations ?? []).some(
+      ({ name }) => name.toLowerCase() === DOCKER_REPOSITORY_ANNOTATION,
+    );
     const sameName = image.app?.user === image.app?.group && app.group === image.app?.group;
     if (fromDocker && sameName) return { uid, gid: uid, supplementaryGids };
     throw error;
@@ -72,7 +73,10 @@ function ownerOf(kind: IdKind, file: string, rootfs: string, uidRange: UidRange 
     return checkedId((kind === 'user' ? stat.uid : stat.gid) - shift);
   } catch (cause) {
     if (!hasCode(cause, 'ENOENT')) throw cause;
-    throw new Stage1Error('unknown-user', `unable to get ${kind} of ${quote(file)}: no such file or directory`);
+    throw new Stage1Error(
+      'unknown-user',
+      `unable to get ${kind} of ${quote(file)}: no such file or directory`,
+    );
   }
 }
 

@@ -4,14 +4,12 @@ import { writeStdout } from '@rkt/diagnostics/logger';
 import { serializePodManifest } from '@rkt/spec/pod-manifest';
 
 import type { CatManifestFlags, Invocation } from '../cli/requests.ts';
-import { UsageError } from '../cli/usage-error.ts';
 import { resolveDataDir } from '../config/data-dir.ts';
 import { during } from '../pod/context.ts';
 import { readUuidFile, resolvePod } from '../pod/find.ts';
-import { readPodManifest } from '../pod/record.ts';
+import { readPodManifest } from '../pod/manifests.ts';
 
 export async function run({ global, flags, args }: Invocation<CatManifestFlags>): Promise<number> {
-  if (flags.uuidFile === undefined && args.length !== 1) throw new UsageError();
   const argument = flags.uuidFile === undefined ? (args[0] ?? '') : readUuidFile(flags.uuidFile);
   const data = await resolveDataDir(global);
   const pod = during('problem retrieving pod', () => resolvePod(data, argument));

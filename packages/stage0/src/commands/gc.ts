@@ -10,6 +10,10 @@ import { ensurePodDirectories } from '../pod/pod.ts';
 export async function run({ command, global, flags, env }: Invocation<GcFlags>): Promise<number> {
   const data = await resolveDataDir(global);
   ensurePodDirectories(data);
-  await collectGarbage(data, flags, { global, env, logger: createLogger({ prefix: command, debug: global.debug }) });
+  await collectGarbage(data, flags, {
+    global,
+    env,
+    logger: createLogger({ prefix: command, debug: global.debug }),
+  });
   return 0;
 }

@@ -20,14 +20,29 @@ export async function run({ command, global, flags }: Invocation<ListFlags>): Pr
   const pods = walkPods(data, LISTED_DIRECTORIES, logger);
   const errors: unknown[] = [];
   const text =
-    flags.format === '' ? await table(pods, flags, errors) : await json(pods, flags.format === 'json-pretty', errors);
+    flags.format === ''
+      ? await table(pods, flags, errors)
+      : await json(pods, flags.format === 'json-pretty', errors);
   writeStdout(`${text}\n`);
   report(errors, logger);
   return 0;
 }
 
-async function table(pods: Iterable<PodSnapshot>, { full, noLegend }: ListFlags, errors: unknown[]): Promise<string> {
-  const legend = ['UUID', 'APP', 'IMAGE NAME', ...(full ? ['IMAGE ID'] : []), 'STATE', 'CREATED', 'STARTED', 'NETWORKS'];
+async function table(
+  pods: Iterable<PodSnapshot>,
+  { full, noLegend }: ListFlags,
+  errors: unknown[],
+): Promise<string> {
+  const legend = [
+    'UUID',
+    'APP',
+    'IMAGE NAME',
+    ...(full ? ['IMAGE ID'] : []),
+    'STATE',
+    'CREATED',
+    'STARTED',
+    'NETWORKS',
+  ];
   const rows = noLegend ? [] : [legend];
   for (const pod of pods) {
     try {
@@ -51,7 +66,8 @@ function podRows(pod: PodSnapshot, full: boolean): string[][] {
     started === undefined ? '' : time(started),
     describeNetworks(readNetworks(pod.dir)),
   ];
-  const cells = apps.length === 0 ? [['-', '-', ...(full ? ['-'] : [])]] : apps.map((app) => appCells(app, full));
+  const cells =
+    apps.length === 0 ? [['-', '-', ...(full ? ['-'] : [])]] : apps.map((app) => appCells(app, full));
   return cells.map((app, index) =>
     index === 0 ? [full ? pod.uuid : pod.uuid.slice(0, 8), ...app, ...state] : ['', ...app, '', '', '', ''],
   );

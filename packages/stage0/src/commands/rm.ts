@@ -7,7 +7,6 @@ import type { DataDir } from '@rkt/pod-layout/data-dir';
 import type { PodPhase } from '@rkt/pod-layout/lifecycle';
 
 import type { Invocation, RmFlags } from '../cli/requests.ts';
-import { UsageError } from '../cli/usage-error.ts';
 import { resolveDataDir } from '../config/data-dir.ts';
 import { removePod, type RemovalContext } from '../gc/pod-removal.ts';
 import { during } from '../pod/context.ts';
@@ -25,7 +24,6 @@ const BUSY: Partial<Record<PodPhase, string>> = {
 
 export async function run({ command, global, flags, args, env }: Invocation<RmFlags>): Promise<number> {
   const logger = createLogger({ prefix: command, debug: global.debug });
-  if ((flags.uuidFile === undefined) !== args.length > 0) throw new UsageError();
   const uuids = flags.uuidFile === undefined ? args : [readUuidFile(flags.uuidFile)];
   const data = await resolveDataDir(global);
   let failed = false;

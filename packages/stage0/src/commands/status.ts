@@ -1,12 +1,11 @@
 // `rkt status` (contract stage0 8.16). Runs in stage0.
 
-import { createLogger, writeStdout } from '@rkt/diagnostics/logger';
+import { writeStdout } from '@rkt/diagnostics/logger';
 import { hasRun } from '@rkt/pod-layout/lifecycle';
 import { describeNetworks } from '@rkt/pod-layout/net-info';
 
 import { absoluteTime } from '../cli/output.ts';
 import type { Invocation, StatusFlags } from '../cli/requests.ts';
-import { UsageError } from '../cli/usage-error.ts';
 import { resolveDataDir } from '../config/data-dir.ts';
 import { during, duringAsync } from '../pod/context.ts';
 import { readUuidFile, resolvePod } from '../pod/find.ts';
@@ -19,17 +18,9 @@ import { waitForEnd, waitForReady } from '../pod/wait.ts';
 /** Exit status when --uuid-file cannot be read. */
 const EXIT_UNREADABLE_UUID_FILE = 1;
 
-export async function run({ command, global, flags, args }: Invocation<StatusFlags>): Promise<number> {
-  if ((flags.uuidFile === undefined) !== (args.length === 1)) throw new UsageError();
-  let argument = args[0] ?? '';
-  if (flags.uuidFile !== undefined) {
-    try {
-      argument = readUuidFile(flags.uuidFile);
-    } catch (error) {
-      createLogger({ prefix: command, debug: global.debug }).error('unable to resolve UUID from file', error);
-      return EXIT_UNREADABLE_UUID_FILE;
-    }
-  }
+export async function run({ global, flags, args }: Invocation<StatusFlags>): Promise<number> {
+  const argument =
+    flags.uuidFile === undefined ? (args[0] ?? '') : readUuidFile(flags.uuidFile, EXIT_UNREADABLE_UUID_FILE);
   const data = await resolveDataDir(global);
   const pod = during('problem retrieving pod', () => resolvePod(data, argument));
   if (flags.waitReadyMs !== undefined) {

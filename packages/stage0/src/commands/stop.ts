@@ -7,7 +7,6 @@ import type { DataDir } from '@rkt/pod-layout/data-dir';
 import { isAfterRun } from '@rkt/pod-layout/lifecycle';
 
 import type { Invocation, StopFlags } from '../cli/requests.ts';
-import { UsageError } from '../cli/usage-error.ts';
 import { resolveDataDir } from '../config/data-dir.ts';
 import { PodError } from '../pod/errors.ts';
 import { readUuidFile, resolvePod } from '../pod/find.ts';
@@ -17,17 +16,9 @@ const EXIT_UNREADABLE_UUID_FILE = 1;
 
 export async function run({ command, global, flags, args, env }: Invocation<StopFlags>): Promise<number> {
   const logger = createLogger({ prefix: command, debug: global.debug });
-  if ((flags.uuidFile === undefined) !== args.length > 0) throw new UsageError();
   const data = await resolveDataDir(global);
-  let uuids = args;
-  if (flags.uuidFile !== undefined) {
-    try {
-      uuids = [readUuidFile(flags.uuidFile)];
-    } catch (error) {
-      logger.error('unable to resolve UUID from file', error);
-      return EXIT_UNREADABLE_UUID_FILE;
-    }
-  }
+  const uuids =
+    flags.uuidFile === undefined ? args : [readUuidFile(flags.uuidFile, EXIT_UNREADABLE_UUID_FILE)];
   let failed = 0;
   for (const argument of uuids) {
     try {

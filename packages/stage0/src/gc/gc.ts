@@ -18,9 +18,15 @@ import { removePod, type RemovalContext } from './pod-removal.ts';
 /** Collects garbage. A pod that cannot be deleted is reported and left for the next time. */
 export async function collectGarbage(data: DataDir, flags: GcFlags, context: RemovalContext): Promise<void> {
   const { logger } = context;
-  const mark = (from: PodDirectoryName, to: PodDirectoryName, isDue: (pod: PodSnapshot) => boolean, what: string): void => {
+  const mark = (
+    from: PodDirectoryName,
+    to: PodDirectoryName,
+    isDue: (pod: PodSnapshot) => boolean,
+    what: string,
+  ): void => {
     for (const pod of walkPods(data, [from], logger)) {
-      if (isDue(pod)) markPod(pod, to, () => logger.info(`moving ${what} ${quote(pod.uuid)} to garbage`), context);
+      if (isDue(pod))
+        markPod(pod, to, () => logger.info(`moving ${what} ${quote(pod.uuid)} to garbage`), context);
     }
   };
   mark('run', 'exited-garbage', ({ phase }) => phase === 'exited', 'pod');
@@ -33,7 +39,12 @@ export async function collectGarbage(data: DataDir, flags: GcFlags, context: Rem
 }
 
 /** Moves an unlocked pod towards deletion, unless somebody else just took it. */
-export function markPod(pod: PodSnapshot, to: PodDirectoryName, announce: () => void, { logger }: RemovalContext): void {
+export function markPod(
+  pod: PodSnapshot,
+  to: PodDirectoryName,
+  announce: () => void,
+  { logger }: RemovalContext,
+): void {
   try {
     const taken = takePod(pod.data, pod.uuid, pod.directory);
     if (taken === undefined) return;
@@ -45,12 +56,20 @@ export function markPod(pod: PodSnapshot, to: PodDirectoryName, announce: () => 
   }
 }
 
-async function sweep(data: DataDir, directory: PodDirectoryName, graceMs: number, context: RemovalContext): Promise<void> {
+async function sweep(
+  data: DataDir,
+  directory: PodDirectoryName,
+  graceMs: number,
+  context: RemovalContext,
+): Promise<void> {
   const { logger } = context;
   const due: PodSnapshot[] = [];
   for (const pod of walkPods(data, [directory], logger)) {
     if (ageMs(pod) >= graceMs) due.push(pod);
-    else logger.info(`pod ${quote(pod.uuid)} not removed: still within grace period (${formatDuration(graceMs)})`);
+    else
+      logger.info(
+        `pod ${quote(pod.uuid)} not removed: still within grace period (${formatDuration(graceMs)})`,
+      );
   }
   // Most of a deletion is waiting for stage1's gc and the file system; two of them overlap well.
   const workers = Array.from({ length: availableParallelism() }, async () => {

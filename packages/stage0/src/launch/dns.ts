@@ -27,7 +27,10 @@ export function nameResolution(flags: LaunchFlags): NameResolution {
   return { ...resolv(flags), ...hosts(flags.hostsEntry) };
 }
 
-function resolv({ dns, dnsSearch, dnsOpt, dnsDomain }: LaunchFlags): { resolvMode: ResolvMode; resolvConf?: string } {
+function resolv({ dns, dnsSearch, dnsOpt, dnsDomain }: LaunchFlags): {
+  resolvMode: ResolvMode;
+  resolvConf?: string;
+} {
   const servers = dns.flatMap((value) => value.split(','));
   const mode = servers.find((server): server is 'host' | 'none' => server === 'host' || server === 'none');
   const details = dnsSearch.length > 0 || dnsOpt.length > 0 || dnsDomain !== '';

@@ -17,7 +17,8 @@ import type { GlobalFlags, LaunchFlags } from '../cli/requests.ts';
 import { during } from '../pod/context.ts';
 import { PodError } from '../pod/errors.ts';
 import type { LockedPod } from '../pod/pod.ts';
-import { readIfThere, readPodManifest, readStage1Manifest, usesOverlay } from '../pod/record.ts';
+import { readPodManifest, readStage1Manifest } from '../pod/manifests.ts';
+import { readIfThere, usesOverlay } from '../pod/record.ts';
 import { linkImages } from '../prepare/image-links.ts';
 import { type NameResolution, nameResolution, writeNameResolution } from './dns.ts';
 import { linkMtab } from './mtab.ts';
@@ -49,20 +50,28 @@ export function launchPod(pod: LockedPod, request: LaunchRequest): never {
   return execStage1(pod, resolution, request);
 }
 
-function setUpRoot(pod: LockedPod, apps: readonly { readonly name: string; readonly key: string }[]): Stage1Root {
+function setUpRoot(
+  pod: LockedPod,
+  apps: readonly { readonly name: string; readonly key: string }[],
+): Stage1Root {
   const kernel = openKernel();
   const root = stage1Rootfs(pod.dir);
   if (usesOverlay(pod.dir)) {
     const context: MountContext = { kernel, data: pod.data, groupId: rktGroupId() ?? -1 };
     during('error mounting stage1', () => mountStage1(pod.dir, context));
-    for (const { name } of apps) during(`error mounting app ${name}`, () => mountApp(pod.dir, root, name, context));
+    for (const { name } of apps)
+      during(`error mounting app ${name}`, () => mountApp(pod.dir, root, name, context));
     linkImages(root, apps);
   }
   for (const { name } of apps) linkMtab(kernel, appRootfs(root, name));
   return root;
 }
 
-function execStage1(pod: LockedPod, resolution: NameResolution, { flags, global, env, logger }: LaunchRequest): never {
+function execStage1(
+  pod: LockedPod,
+  resolution: NameResolution,
+  { flags, global, env, logger }: LaunchRequest,
+): never {
   const manifest = readStage1Manifest(pod.dir);
   const program = during("error determining 'run' entrypoint", () =>
     onHost(stage1Rootfs(pod.dir), findEntryPoint(manifest.annotations, 'run')),

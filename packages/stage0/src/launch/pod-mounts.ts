@@ -1,6 +1,15 @@
 // The overlay mounts of a pod: stage1's root, and each app's root inside it (contract stage0 8.9). Runs in stage0.
 
-import { chmodSync, chownSync, closeSync, copyFileSync, mkdirSync, openSync, readFileSync, statSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  copyFileSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  statSync,
+} from 'node:fs';
 
 import type { Kernel } from '@rkt/linux/kernel';
 import { mountOverlay } from '@rkt/linux/overlay';

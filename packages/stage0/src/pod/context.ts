@@ -1,13 +1,13 @@
 // Adds what was being done to an error that passes by. Runs in stage0.
 
-import { wrap } from '@rkt/diagnostics/rkt-error';
+import { CommandError } from '../cli/errors.ts';
 
 /** The result of `work`; what it throws gets `context` as one more link of its chain. */
 export function during<Result>(context: string, work: () => Result): Result {
   try {
     return work();
   } catch (cause) {
-    throw wrap(context, cause);
+    throw new CommandError(context, cause);
   }
 }
 
@@ -16,6 +16,6 @@ export async function duringAsync<Result>(context: string, work: () => Promise<R
   try {
     return await work();
   } catch (cause) {
-    throw wrap(context, cause);
+    throw new CommandError(context, cause);
   }
 }

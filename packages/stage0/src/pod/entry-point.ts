@@ -29,7 +29,11 @@ export function stage1InterfaceVersion(manifest: ImageManifest): number {
  * Runs the entry point with the pod directory as working directory.
  * @throws PodError `stage1` when it cannot be started, fails, or is killed.
  */
-export async function callEntryPoint(pod: PodDir, manifest: ImageManifest, call: EntryPointCall): Promise<void> {
+export async function callEntryPoint(
+  pod: PodDir,
+  manifest: ImageManifest,
+  call: EntryPointCall,
+): Promise<void> {
   const program = onHost(stage1Rootfs(pod), findEntryPoint(manifest.annotations, call.name));
   const child = spawn(program, call.argv, {
     cwd: pod,

@@ -4,11 +4,11 @@ import { readdirSync, readFileSync } from 'node:fs';
 
 import type { Logger } from '@rkt/diagnostics/logger';
 import { quote } from '@rkt/diagnostics/quote';
-import { wrap } from '@rkt/diagnostics/rkt-error';
 import type { DataDir } from '@rkt/pod-layout/data-dir';
 import { LISTED_DIRECTORIES, type PodDirectoryName } from '@rkt/pod-layout/lifecycle';
 import { podStateDir } from '@rkt/pod-layout/pod-paths';
 
+import { CommandError } from '../cli/errors.ts';
 import { PodError } from './errors.ts';
 import { findPod, isMissing, lookAt, type PodSnapshot } from './pod.ts';
 
@@ -44,13 +44,14 @@ function resolveUuid(data: DataDir, argument: string): string {
 
 /**
  * The UUID argument in a --uuid-file.
- * @throws an error with the context `unable to resolve UUID from file`.
+ * @param status exit status of the command when the file cannot be read; 254 unless given.
+ * @throws CommandError with the context `unable to resolve UUID from file`.
  */
-export function readUuidFile(file: string): string {
+export function readUuidFile(file: string, status?: number): string {
   try {
     return readFileSync(file, 'utf8').trim();
   } catch (cause) {
-    throw wrap('unable to resolve UUID from file', cause);
+    throw new CommandError('unable to resolve UUID from file', cause, status === undefined ? {} : { status });
   }
 }
 

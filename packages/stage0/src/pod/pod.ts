@@ -5,7 +5,13 @@ import { closeSync, fsyncSync, fstatSync, mkdirSync, openSync, renameSync, statS
 import { quote } from '@rkt/diagnostics/quote';
 import { type FileLock, lockDirectory } from '@rkt/linux/file-lock';
 import type { DataDir } from '@rkt/pod-layout/data-dir';
-import { LEGAL_MOVES, POD_DIRECTORIES, type PodDirectoryName, type PodPhase, podPhase } from '@rkt/pod-layout/lifecycle';
+import {
+  LEGAL_MOVES,
+  POD_DIRECTORIES,
+  type PodDirectoryName,
+  type PodPhase,
+  podPhase,
+} from '@rkt/pod-layout/lifecycle';
 import { POD_DIR_MODE, type PodDir, podPath, podStateDir } from '@rkt/pod-layout/pod-paths';
 
 import { PodError } from './errors.ts';
@@ -100,7 +106,9 @@ export function lookAt(data: DataDir, uuid: string, directory: PodDirectoryName)
   try {
     const lock = lockDirectory(dir, { exclusive: false, wait: false });
     if (lock !== undefined) {
-      const moved = !isSameDirectory(lock.fd, dir);
+      // The one move that gives up the lock: without a second look, a pod that just became prepared would pass for
+      // one whose preparation failed.
+      const moved = directory === 'prepare' && !isSameDirectory(lock.fd, dir);
       lock.release();
       if (moved) return undefined;
       locked = false;

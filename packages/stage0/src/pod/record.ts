@@ -1,7 +1,7 @@
 // What a pod's directory says about it: manifest, times, processes, exit codes, networks (contract stage0 8.10, 8.14,
 // 8.16; stage1 1.13, 1.14). Reads only. Runs in stage0.
 
-import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 
 import { wrap } from '@rkt/diagnostics/rkt-error';
 import { parseExitStatus, parsePid } from '@rkt/pod-layout/files';
@@ -18,26 +18,13 @@ import {
   podManifestFile,
   ppidFile,
   type Stage1Root,
-  stage1ManifestFile,
   stage1StatusRoot,
   stage1TreeIdFile,
 } from '@rkt/pod-layout/pod-paths';
 import { statusFile, SUPERVISOR_READY, supervisorStatus } from '@rkt/pod-layout/stage1-paths';
-import { type ImageManifest, parseImageManifest } from '@rkt/spec/image-manifest';
-import { parsePodManifest, type PodManifest } from '@rkt/spec/pod-manifest';
 
 import { PodError } from './errors.ts';
 import { isMissing, type PodSnapshot } from './pod.ts';
-
-/** The pod manifest. */
-export function readPodManifest(pod: PodDir): PodManifest {
-  return parsePodManifest(readFileSync(podManifestFile(pod), 'utf8'));
-}
-
-/** The manifest of the pod's stage1 image, in the pod's own copy. */
-export function readStage1Manifest(pod: PodDir): ImageManifest {
-  return parseImageManifest(readFileSync(stage1ManifestFile(pod), 'utf8'));
-}
 
 /** The pod's own copy of an app's image manifest, as text. */
 export function readAppImageManifestText(pod: PodDir, app: string): string {
@@ -127,6 +114,8 @@ export function readNetworks(pod: PodDir): NetInfo[] {
 
 /** Content of a file, or undefined when there is no such file. */
 export function readIfThere(file: string): string | undefined {
+  // Most of what is asked for is not there, and asking first is much cheaper than an exception.
+  if (!existsSync(file)) return undefined;
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {

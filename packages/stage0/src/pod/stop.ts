@@ -5,7 +5,7 @@ import { printStopArguments } from '@rkt/pod-layout/entrypoints';
 
 import { callEntryPoint } from './entry-point.ts';
 import type { PodSnapshot } from './pod.ts';
-import { readStage1Manifest } from './record.ts';
+import { readStage1Manifest } from './manifests.ts';
 
 /** Asks the pod's stage1 to stop it, or with `force` to kill it. Returns once stage1 has been told. */
 export async function stopPod(

@@ -68,7 +68,12 @@ function summarizeMount(pod: PodDir, mount: JsonObject, volumes: readonly JsonOb
   const own = object(mount['appVolume']);
   const found = text(own['name']) === '' ? (volumes.find((entry) => entry['name'] === volume) ?? {}) : own;
   const source = found['kind'] === 'empty' ? sharedVolume(pod, text(found['name'])) : text(found['source']);
-  return { volume, path: text(mount['path']), source: source || undefined, readOnly: found['readOnly'] === true };
+  return {
+    volume,
+    path: text(mount['path']),
+    source: source || undefined,
+    readOnly: found['readOnly'] === true,
+  };
 }
 
 function imageName(name: string, labels: readonly JsonObject[]): string | undefined {

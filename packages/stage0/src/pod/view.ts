@@ -79,7 +79,8 @@ function viewApps(pod: PodSnapshot, manifest: PodSummary): AppView[] {
   return manifest.apps.map((app) => {
     const code = exitStatus(root, app.name);
     const state = code === undefined ? stateOf(pod.phase) : 'exited';
-    const finished = exitedAt(root, app.name) ?? (pod.directory === 'exited-garbage' ? markedAt(pod.dir) : undefined);
+    const finished =
+      exitedAt(root, app.name) ?? (pod.directory === 'exited-garbage' ? markedAt(pod.dir) : undefined);
     const mounts = app.mounts.map((mount) => ({
       name: mount.volume,
       container_path: mount.path,

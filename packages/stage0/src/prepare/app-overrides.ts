@@ -77,7 +77,10 @@ function overrideApp(request: AppRequest, key: ImageKey, image: ImageManifest, p
 
 function minimalApp(request: AppRequest, key: ImageKey, { callerUid, callerGid }: PodOverrides): App {
   if (request.exec === undefined) {
-    throw new PrepareError('bad-image', `error: image ${key} has no app section and --exec argument is not provided`);
+    throw new PrepareError(
+      'bad-image',
+      `error: image ${key} has no app section and --exec argument is not provided`,
+    );
   }
   return { exec: [], user: String(callerUid), group: String(callerGid) };
 }
@@ -147,7 +150,8 @@ function appAnnotations(request: AppRequest): Annotation[] {
   const annotations = Object.entries(request.annotations).map(([name, value]) => ({ name, value }));
   for (const stream of ['stdin', 'stdout', 'stderr'] as const) {
     const mode = request[stream];
-    if (mode !== undefined && mode !== '') annotations.push({ name: STREAM_ANNOTATIONS[stream], value: mode });
+    if (mode !== undefined && mode !== '')
+      annotations.push({ name: STREAM_ANNOTATIONS[stream], value: mode });
   }
   return annotations;
 }

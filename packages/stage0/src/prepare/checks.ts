@@ -36,8 +36,10 @@ export function pullPolicy(flags: {
 /** @throws PrepareError `bad-flags` for a network that cannot do what other flags ask for. */
 export function checkNetwork({ net, mdsRegister }: LaunchFlags, forwardsPorts: boolean): void {
   const names = net.map((entry) => entry.split(':', 1)[0]);
-  if (forwardsPorts && names.includes('none')) throw refuse("--port flag does not work with 'none' networking");
-  if (forwardsPorts && names.includes('host')) throw refuse("--port flag does not work with 'host' networking");
+  if (forwardsPorts && names.includes('none'))
+    throw refuse("--port flag does not work with 'none' networking");
+  if (forwardsPorts && names.includes('host'))
+    throw refuse("--port flag does not work with 'host' networking");
   if (mdsRegister && names.includes('none')) {
     throw refuse(
       "--mds-register flag does not work with --net=none. Please use 'host', 'default' or an equivalent network",

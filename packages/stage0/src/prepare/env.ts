@@ -16,7 +16,8 @@ export interface EnvironmentSources {
 export function mergeEnvironment(sources: EnvironmentSources): EnvironmentVariable[] {
   const merged = new Map(sources.image.map(({ name, value }) => [name, value]));
   for (const [name, value] of Object.entries(sources.app)) merged.set(name, value);
-  for (const [name, value] of Object.entries(sources.inherited)) if (!merged.has(name)) merged.set(name, value);
+  for (const [name, value] of Object.entries(sources.inherited))
+    if (!merged.has(name)) merged.set(name, value);
   for (const { name, value } of [...sources.setEnvFile, ...sources.setEnv]) merged.set(name, value);
   return [...merged].map(([name, value]) => ({ name, value }));
 }

@@ -8,7 +8,10 @@ import type { Stage1Root } from '@rkt/pod-layout/pod-paths';
 import { imageLinkName, stage2Dir } from '@rkt/pod-layout/stage1-paths';
 
 /** Links each image to the first app made from it; a link that is there already stays. */
-export function linkImages(root: Stage1Root, apps: readonly { readonly name: string; readonly key: string }[]): void {
+export function linkImages(
+  root: Stage1Root,
+  apps: readonly { readonly name: string; readonly key: string }[],
+): void {
   for (const { name, key } of apps) {
     try {
       symlinkSync(name, path.join(stage2Dir(root), imageLinkName(key)));

@@ -40,8 +40,7 @@ export function generateManifest({ flags, apps, env }: PodRequest, store: ImageS
     acVersion: buildInfo.version,
     acKind: 'PodManifest',
     apps: runtimeApps,
-    volumes: flags.volumes.length === 0 ? null : [...flags.volumes],
-    isolators: null,
+    ...(flags.volumes.length > 0 && { volumes: [...flags.volumes] }),
     annotations: [{ name: MUTABLE_ANNOTATION, value: 'false' }],
     ports: [...flags.ports],
   };
@@ -63,7 +62,8 @@ export function checkGivenManifest(
     if (image.id === '') throw new PrepareError('bad-manifest', `no image ID for app ${quote(name)}`);
     if (ports.has(name)) throw new PrepareError('duplicate-app', `multiple apps with same name ${name}`);
     const key = during('error getting the image manifest from store', () => store.resolveKey(image.id));
-    const section = app ?? during('error getting the image manifest from store', () => store.readManifest(key)).app;
+    const section =
+      app ?? during('error getting the image manifest from store', () => store.readManifest(key)).app;
     if (section === undefined) {
       throw new PrepareError('bad-manifest', 'no app section in the pod manifest or the image manifest');
     }

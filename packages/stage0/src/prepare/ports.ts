@@ -34,7 +34,8 @@ export function checkPorts(manifest: PodManifest, appPorts: (appName: string) =>
 function findPort(name: string, manifest: PodManifest, appPorts: (appName: string) => readonly Port[]): Port {
   const found = manifest.apps.flatMap((app) => appPorts(app.name).filter((port) => port.name === name));
   const [first] = found;
-  if (first === undefined) throw new PrepareError('bad-port', `port name ${quote(name)} could not be found in any apps`);
+  if (first === undefined)
+    throw new PrepareError('bad-port', `port name ${quote(name)} could not be found in any apps`);
   if (found.length > 1) throw new PrepareError('bad-port', `port name ${quote(name)} defined multiple apps`);
   return first;
 }

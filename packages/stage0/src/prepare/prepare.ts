@@ -3,7 +3,6 @@
 
 import { randomInt } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { umask } from 'node:process';
 
 import type { Logger } from '@rkt/diagnostics/logger';
 import { printUidRange, UID_RANGE_COUNT, type UidRange } from '@rkt/pod-layout/files';
@@ -61,7 +60,9 @@ export async function preparePod(pod: PodDir, request: PodRequest, context: Prep
   await duringAsync('error preparing stage1', () => prepareStage1(pod, request, privateUsers, context));
   const { text, apps } = podManifest(request, context);
   for (const { name, key } of apps) {
-    await duringAsync(`error preparing image ${key}`, () => prepareApp(pod, name, key, request, privateUsers, context));
+    await duringAsync(`error preparing image ${key}`, () =>
+      prepareApp(pod, name, key, request, privateUsers, context),
+    );
   }
   if (!request.overlay) linkImages(stage1Rootfs(pod), apps);
   context.logger.debug('Writing pod manifest');
@@ -112,10 +113,14 @@ function podManifest(request: PodRequest, { store }: PrepareContext): { text: st
 }
 
 // The manifest is last: a directory without it was never a pod.
-function writeMarks(pod: PodDir, { overlay }: PodRequest, privateUsers: UidRange | undefined, manifest: string): void {
+function writeMarks(
+  pod: PodDir,
+  { overlay }: PodRequest,
+  privateUsers: UidRange | undefined,
+  manifest: string,
+): void {
   writeFileSync(podMutationLock(pod), '', { mode: 0o600 });
-  const mark = 0o666 & ~umask();
-  if (overlay) writeFileSync(overlayPreparedMark(pod), '', { mode: mark });
+  if (overlay) writeFileSync(overlayPreparedMark(pod), '', { mode: POD_FILE_MODE });
   if (privateUsers !== undefined) {
     writeFileSync(privateUsersFile(pod), printUidRange(privateUsers), { mode: POD_FILE_MODE });
   }

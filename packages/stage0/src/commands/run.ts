@@ -1,0 +1,27 @@
+// `rkt run` (contract stage0 8.3). Runs in stage0, which becomes stage1.
+
+import { writeFileSync } from 'node:fs';
+
+import { createLogger } from '@rkt/diagnostics/logger';
+
+import type { Invocation, RunFlags } from '../cli/requests.ts';
+import { launchPod } from '../launch/launch.ts';
+import { movePod } from '../pod/pod.ts';
+import { checkRunFlags } from '../prepare/checks.ts';
+import { newPod } from '../prepare/new-pod.ts';
+
+export async function run(invocation: Invocation<RunFlags>): Promise<number> {
+  const { command, global, flags, apps, env } = invocation;
+  checkRunFlags(flags, apps);
+  const logger = createLogger({ prefix: command, debug: global.debug });
+  const pod = await newPod(invocation, logger, (uuid) => {
+    if (flags.uuidFileSave !== undefined) writeFileSync(flags.uuidFileSave, uuid, { mode: 0o644 });
+  });
+  const running = movePod(pod, 'run');
+  return launchPod(running, {
+    flags,
+    global,
+    env,
+    logger: createLogger({ prefix: 'stage0', debug: global.debug }),
+  });
+}

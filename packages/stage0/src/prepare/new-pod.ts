@@ -1,0 +1,94 @@
+// What run and prepare share: find the images, make the pod directory, fill it (contract stage0 8.3, order of work).
+// Runs in stage0.
+
+import path from 'node:path';
+
+import { createLogger, type Logger, writeStderr } from '@rkt/diagnostics/logger';
+import { type FileLock, lockFile } from '@rkt/linux/file-lock';
+import { type DataDir, LOCKS_DIR_MODE, locksDir, prepareLockFile } from '@rkt/pod-layout/data-dir';
+import { newUuid } from '@rkt/spec/uuid';
+import { mkdirSync } from 'node:fs';
+
+import type { AppRequest, Invocation, PrepareFlags } from '../cli/requests.ts';
+import { resolveDataDir } from '../config/data-dir.ts';
+import { loadConfig } from '../config/load.ts';
+import { fetchContext, type FetchContext, findImage } from '../fetch/finder.ts';
+import { overlayUsable } from '../launch/launch.ts';
+import { rktGroupId } from '../launch/rkt-group.ts';
+import { duringAsync } from '../pod/context.ts';
+import { createPod, type LockedPod } from '../pod/pod.ts';
+import { pullPolicy } from './checks.ts';
+import { preparePod } from './prepare.ts';
+import { findStage1Image } from './stage1-image.ts';
+
+/**
+ * A prepared pod, locked by this process, still in `prepare`. `announce` gets the UUID as soon as the directory exists.
+ * On failure the lock is gone and the pod stays behind as an aborted prepare, which gc removes.
+ */
+export async function newPod(
+  { global, flags, apps, env }: Invocation<PrepareFlags>,
+  logger: Logger,
+  announce: (uuid: string) => void = () => undefined,
+): Promise<LockedPod> {
+  const config = loadConfig(global);
+  const data = await resolveDataDir(global, config);
+  const fetch = fetchContext({ data, config, global });
+  const executableDir = path.dirname(process.execPath);
+  const stage1 = await findStage1Image(flags.stage1, { fetch, config, executableDir });
+  const found = await findApps(apps, flags, fetch);
+  if (rktGroupId() === undefined && global.debug) {
+    logger.info('group "rkt" not found, will use default gid when rendering images');
+  }
+  const overlay = !flags.noOverlay && overlayUsable(data);
+  const pod = createPod(data, newUuid());
+  announce(pod.uuid);
+  const shared = holdPrepareLock(data);
+  try {
+    const context = {
+      store: fetch.store,
+      treeStore: fetch.treeStore,
+      logger: createLogger({
+        prefix: 'stage0',
+        debug: global.debug,
+        write: (text) => {
+          if (!flags.quiet) writeStderr(text);
+        },
+      }),
+    };
+    await duringAsync('error setting up stage0', () =>
+      preparePod(pod.dir, { flags, apps: found, stage1, overlay, env }, context),
+    );
+  } catch (error) {
+    pod.lock.release();
+    throw error;
+  } finally {
+    shared.release();
+    fetch.store.close();
+  }
+  return pod;
+}
+
+async function findApps(
+  apps: readonly AppRequest[],
+  flags: PrepareFlags,
+  fetch: FetchContext,
+): Promise<{ request: AppRequest; key: string }[]> {
+  const found = [];
+  for (const request of apps) {
+    const key = await findImage(fetch, request.image, {
+      pullPolicy: pullPolicy(flags),
+      dependencies: true,
+      ...(request.signature !== undefined && { signature: request.signature }),
+    });
+    found.push({ request, key });
+  }
+  return found;
+}
+
+// Shared with everybody who prepares; image gc takes it exclusively, so that no tree vanishes under us.
+function holdPrepareLock(data: DataDir): FileLock {
+  mkdirSync(locksDir(data), { recursive: true, mode: LOCKS_DIR_MODE });
+  const lock = lockFile(prepareLockFile(data), { exclusive: false, wait: true, create: true, mode: 0o660 });
+  if (lock === undefined) throw new Error('unreachable: waited for a lock and did not get it');
+  return lock;
+}

@@ -1,0 +1,102 @@
+/*
+ * The entry points of a stage1 image (/init, /enter, /gc, /stop, ...): starts <root>/usr/lib/rkt/stage1 with the
+ * loader and the libraries of the image. Runs on the host, as the program that stage0 executes.
+ *
+ * node cannot be linked statically, and a dynamic program names its loader by an absolute path, which would be the
+ * host's. So the entry point is this static program without a C library: about one kilobyte and half a millisecond.
+ * Why not otherwise: docs/decisions/0003-stage1-entry-points.md.
+ *
+ *   <root>/init ARGS  ->  LOADER --inhibit-cache --library-path LIBS --argv0 <root>/init <root>/usr/lib/rkt/stage1 ARGS
+ *
+ * Variables LD_* are dropped: they speak of the host's libraries.
+ */
+
+#if !defined(__x86_64__)
+#error "the launcher is written for x86-64"
+#endif
+
+enum { SYS_write = 1, SYS_execve = 59, SYS_exit_group = 231, AT_NULL = 0, AT_EXECFN = 31, EXIT_FAILURE = 254 };
+enum { PATH_SIZE = 4096, OWN_ARGUMENTS = 7 };
+
+#define LIBS "/usr/lib/x86_64-linux-gnu"
+
+static char loader[PATH_SIZE], libraries[PATH_SIZE], program[PATH_SIZE];
+
+static long system_call(long number, long a, long b, long c) {
+  long result;
+  __asm__ volatile("syscall" : "=a"(result) : "a"(number), "D"(a), "S"(b), "d"(c) : "rcx", "r11", "memory");
+  return result;
+}
+
+static long length(const char *text) {
+  long n = 0;
+  while (text[n]) n++;
+  return n;
+}
+
+static void fail(const char *object, const char *reason) {
+  system_call(SYS_write, 2, (long)"stage1: cannot start ", 21);
+  system_call(SYS_write, 2, (long)object, length(object));
+  system_call(SYS_write, 2, (long)reason, length(reason));
+  system_call(SYS_exit_group, EXIT_FAILURE, 0, 0);
+}
+
+/* The directory of `file` followed by `rest`, into a buffer of PATH_SIZE. */
+static void beside(char *into, const char *file, const char *rest) {
+  long directory = 0, i;
+  for (i = 0; file[i]; i++)
+    if (file[i] == '/') directory = i;
+  if (directory + length(rest) + 2 > PATH_SIZE) fail(file, ": path too long\n");
+  for (i = 0; i < directory; i++) into[i] = file[i];
+  if (directory == 0 && file[0] != '/') into[i++] = '.';
+  while (*rest) into[i++] = *rest++;
+  into[i] = 0;
+}
+
+/* `stack` as the kernel leaves it: argc, argv, 0, environment, 0, auxiliary vector; `arguments` has room for all. */
+void start(long *stack, const char **arguments) {
+  long count = stack[0], i;
+  const char **argv = (const char **)(stack + 1);
+  const char **environment = argv + count + 1;
+  const char **kept = environment, **variable = environment;
+  const char *self = 0;
+  long *auxiliary;
+
+  for (; *variable; variable++) {
+    const char *name = *variable;
+    if (!(name[0] == 'L' && name[1] == 'D' && name[2] == '_')) *kept++ = name;
+  }
+  auxiliary = (long *)(variable + 1);
+  *kept = 0;
+  for (; auxiliary[0] != AT_NULL; auxiliary += 2)
+    if (auxiliary[0] == AT_EXECFN) self = (const char *)auxiliary[1];
+  if (!self) fail("stage1", ": the kernel gives no path of the program\n");
+
+  beside(loader, self, LIBS "/ld-linux-x86-64.so.2");
+  beside(libraries, self, LIBS);
+  beside(program, self, "/usr/lib/rkt/stage1");
+  arguments[0] = loader;
+  arguments[1] = "--inhibit-cache";
+  arguments[2] = "--library-path";
+  arguments[3] = libraries;
+  arguments[4] = "--argv0";
+  arguments[5] = count > 0 ? argv[0] : self;
+  arguments[6] = program;
+  for (i = 1; i < count; i++) arguments[OWN_ARGUMENTS + i - 1] = argv[i];
+  arguments[count > 0 ? OWN_ARGUMENTS + count - 1 : OWN_ARGUMENTS] = 0;
+  system_call(SYS_execve, (long)loader, (long)arguments, (long)environment);
+  fail(loader, ": not a program of this machine, or missing\n");
+}
+
+/* Makes room for argc + 16 pointers below the kernel's data and calls start(stack, room). */
+__asm__(
+    ".globl _start\n"
+    "_start:\n"
+    "  mov %rsp, %rdi\n"
+    "  mov (%rsp), %rax\n"
+    "  add $16, %rax\n"
+    "  shl $3, %rax\n"
+    "  sub %rax, %rsp\n"
+    "  and $-16, %rsp\n"
+    "  mov %rsp, %rsi\n"
+    "  call start\n");
