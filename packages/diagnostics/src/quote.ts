@@ -19,7 +19,7 @@ export function quote(text: string): string {
 
 /** `text` with control characters escaped but without quotes, for values that are shown in tables. */
 export function printable(text: string): string {
-  return escapeUnprintable(text, false);
+  return /^[\x20-\x7e]*$/.test(text) ? text : escapeUnprintable(text, false);
 }
 
 function escapeUnprintable(text: string, quotes: boolean): string {

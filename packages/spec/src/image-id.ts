@@ -3,8 +3,6 @@
 
 import { printable, quote } from '@rkt/diagnostics/quote';
 
-import { scalar } from './codec.ts';
-import type { Codec } from './codec.ts';
 import { refuse } from './errors.ts';
 
 /** `sha512-` and 64 lower case hex digits (71 characters): what the store names an image by. Safe as a file name. */
@@ -53,9 +51,3 @@ export function shortHash(key: ImageKey): string {
 export function listHash(key: ImageKey): string {
   return key.slice(0, 19);
 }
-
-/** A {@link parseHash}able string. */
-export const ImageId: Codec<string> = scalar('Hash', (text) => {
-  parseHash(text);
-  return text;
-});

@@ -23,7 +23,7 @@ import {
 } from './codec.ts';
 import type { Codec } from './codec.ts';
 import { parseGoJson, stringifyGoJson } from './go-json.ts';
-import { ImageId } from './image-id.ts';
+import { ImageId } from './image-id-codec.ts';
 import { PodIsolators } from './isolator.ts';
 import type { Isolator } from './isolator.ts';
 import { Labels } from './labels.ts';
