@@ -1,0 +1,98 @@
+// What suites need of the machine, and the one place that skips them with a reason. Runs in the mocha process.
+
+import { spawnSync } from 'node:child_process';
+import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
+
+import { hasBusybox } from '@rkt/testkit/busybox';
+import { debianImageReason } from '@rkt/testkit/debian-image';
+
+import { hasExecutable, RKT_BIN } from './environment.ts';
+
+/** Something a suite may need. `program:NAME` is a program on PATH. */
+export type Requirement =
+  | 'rkt'
+  | 'root'
+  | 'overlayfs'
+  | 'busybox'
+  | 'debian'
+  | 'userns'
+  | 'cgroup-v1'
+  | 'kvm'
+  | `systemd>=${number}`
+  | `program:${string}`;
+
+/** Skips the running hook's suite, or the running test, unless all of it is there. */
+export function requires(context: Mocha.Context, ...needs: readonly Requirement[]): void {
+  for (const need of needs) {
+    const reason = missing(need);
+    if (reason === undefined) continue;
+    skip(context, reason);
+  }
+}
+
+/** Skips with a reason that shows in the report. */
+export function skip(context: Mocha.Context, reason: string): never {
+  const runnable = context.currentTest ?? context.test;
+  // A hook skips all tests of its suite, so the reason belongs to the suite's title.
+  const titled = runnable?.title.startsWith('"') ? runnable.parent : runnable;
+  if (titled !== undefined && !titled.title.includes(reason)) titled.title += ` [${reason}]`;
+  context.skip();
+}
+
+const found = new Map<Requirement, string | undefined>();
+
+function missing(need: Requirement): string | undefined {
+  if (!found.has(need)) found.set(need, look(need));
+  return found.get(need);
+}
+
+function look(need: Requirement): string | undefined {
+  switch (need) {
+    case 'rkt':
+      return hasExecutable() ? undefined : `needs the executable ${RKT_BIN}`;
+    case 'root':
+      return process.getuid?.() === 0 ? undefined : 'needs root';
+    case 'overlayfs':
+      return /\toverlay$/m.test(text('/proc/filesystems')) ? undefined : 'needs overlayfs';
+    case 'busybox':
+      return hasBusybox() ? undefined : 'needs busybox-static';
+    case 'debian':
+      return debianImageReason();
+    case 'userns':
+      return existsSync('/proc/self/uid_map') ? undefined : 'needs user namespaces';
+    case 'cgroup-v1':
+      return existsSync('/sys/fs/cgroup/memory/cgroup.procs') ? undefined : 'needs cgroup v1';
+    case 'kvm':
+      return isWritable('/dev/kvm') ? undefined : 'needs /dev/kvm';
+    default:
+      return need.startsWith('program:') ? lookProgram(need.slice('program:'.length)) : lookSystemd(need);
+  }
+}
+
+function lookProgram(name: string): string | undefined {
+  const { status } = spawnSync('sh', ['-c', 'command -v -- "$1" > /dev/null', 'sh', name]);
+  return status === 0 ? undefined : `needs the program ${name}`;
+}
+
+function lookSystemd(need: string): string | undefined {
+  const { stdout } = spawnSync('systemctl', ['--version'], { encoding: 'utf8' });
+  const version = Number(/^systemd (\d+)/.exec(stdout ?? '')?.[1] ?? 0);
+  return version >= Number(need.slice('systemd>='.length)) ? undefined : `needs ${need}`;
+}
+
+function text(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+function isWritable(path: string): boolean {
+  try {
+    accessSync(path, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
