@@ -1,5 +1,5 @@
-// What an ACI file is: how its first bytes tell the compression and what its entries may be (contract stage0 3.7).
-// Pure: reading archives is stage0's. Runs in every process.
+// What an ACI file is: how its first bytes tell the compression and what its entries may be (contract stage0
+// 3.7). Pure: reading archives is stage0's. Runs in every process.
 
 import { posix } from 'node:path';
 
@@ -21,7 +21,11 @@ const MAGIC: readonly (readonly [AciCompression, offset: number, bytes: readonly
   ['none', 257, [0x75, 0x73, 0x74, 0x61, 0x72]],
 ];
 
-/** The compression of an ACI file by its first 512 bytes. @throws SpecError `bad-aci` when it is none we know. */
+/**
+ * The compression of an ACI file by its first 512 bytes.
+ *
+ * @throws SpecError `bad-aci` when it is none we know.
+ */
 export function detectCompression(first512: Uint8Array): AciCompression {
   const match = MAGIC.find(([, offset, bytes]) =>
     bytes.every((byte, index) => first512[offset + index] === byte),

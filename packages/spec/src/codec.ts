@@ -1,6 +1,6 @@
-// Building blocks of every codec: io-ts types with Go's reading rules (contract stage0 10.3) - keys match in any
-// case, the last duplicate wins, unknown keys are dropped, null leaves the default - and Go's "omit when empty" on
-// writing. The only file that shows fp-ts (through io-ts). Pure; runs in every process.
+// Building blocks of every codec: io-ts types with Go's reading rules (contract stage0 10.3) - keys match in
+// any case, the last duplicate wins, unknown keys are dropped, null leaves the default - and Go's "omit when
+// empty" on writing. The only file that shows fp-ts (through io-ts). Pure; runs in every process.
 
 import { printable } from '@rkt/diagnostics/quote';
 import { appendContext, failure, success, Type } from 'io-ts';

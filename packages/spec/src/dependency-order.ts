@@ -14,8 +14,8 @@ export interface RenderedImage<T> {
 const MOST_IMAGES = 1000;
 
 /**
- * Flattens the dependencies of `root`: each image is followed by its own dependencies, the last one first. The same
- * image may appear several times.
+ * Flattens the dependencies of `root`: each image is followed by its own dependencies, the last one first.
+ * The same image may appear several times.
  *
  * @param keyOf What makes two images the same, to find cycles.
  * @throws SpecError `bad-manifest` for a cycle or an absurd number of images.
@@ -38,8 +38,8 @@ export function renderOrder<T>(
 }
 
 /**
- * The whitelist the branch above `position` imposes on it, as the original walks back to the root; undefined when
- * there is none. (It also finds lists of earlier siblings; trees depend on that.)
+ * The whitelist the branch above `position` imposes on it, as the original walks back to the root; undefined
+ * when there is none. (It also finds lists of earlier siblings; trees depend on that.)
  */
 export function inheritedWhitelist<T>(
   order: readonly RenderedImage<T>[],

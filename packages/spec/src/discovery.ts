@@ -1,5 +1,5 @@
-// Image discovery: which pages to ask and what their meta tags say about images and keys (contract stage0 4.7, 11.9).
-// Pure: fetching is stage0's. Runs in every process.
+// Image discovery: which pages to ask and what their meta tags say about images and keys (contract stage0
+// 4.7, 11.9). Pure: fetching is stage0's. Runs in every process.
 
 import { metaTags } from './html-meta.ts';
 import type { ImageName } from './image-name.ts';
@@ -23,7 +23,10 @@ export function discoveryUrl(prefix: string, scheme: 'https' | 'http' = 'https')
   return `${scheme}://${prefix}?ac-discovery=1`;
 }
 
-/** The endpoints a page offers for `image`, in order; tags that do not apply or leave a `{...}` open are skipped. */
+/**
+ * The endpoints a page offers for `image`, in order; tags that do not apply or leave a `{...}` open are
+ * skipped.
+ */
 export function findEndpoints(html: string, image: ImageName): DiscoveryEndpoint[] {
   return valuesFor(html, 'ac-discovery', image.name).flatMap((template) => {
     const aci = renderTemplate(template, image, 'aci');
@@ -38,8 +41,8 @@ export function findPublicKeys(html: string, name: string): string[] {
 }
 
 /**
- * `template` with `{name}`, `{LABEL}` and `{ext}` filled in, or undefined when a `{...}` remains. An image without a
- * version is asked for as `latest`.
+ * `template` with `{name}`, `{LABEL}` and `{ext}` filled in, or undefined when a `{...}` remains. An image
+ * without a version is asked for as `latest`.
  */
 export function renderTemplate(
   template: string,

@@ -34,8 +34,8 @@ export interface StringifyOptions {
 }
 
 /**
- * JSON text of plain values and of Maps, keys in their order. `<`, `>`, `&`, U+2028 and U+2029 are escaped, lone
- * surrogates become U+FFFD; undefined is left out of objects.
+ * JSON text of plain values and of Maps, keys in their order. `<`, `>`, `&`, U+2028 and U+2029 are escaped,
+ * lone surrogates become U+FFFD; undefined is left out of objects.
  */
 export function stringifyGoJson(value: unknown, { indent }: StringifyOptions = {}): string {
   return print(value, indent === undefined ? undefined : '\n');

@@ -1,5 +1,5 @@
-// Manifests made to hurt: each of these was a way into some container runtime. They must be read right or refused
-// with a SpecError, quickly, and leave no trace in the process.
+// Manifests made to hurt: prototype keys, depth, duplicates, NUL, escapes. They must be read right or
+// refused with a SpecError, quickly, and leave no trace in the process.
 
 import assert from 'node:assert/strict';
 

@@ -1,5 +1,6 @@
-// Finds `<meta name=... content=...>` start tags in a page, in one pass whatever the page looks like: comments and the
-// text of scripts and the like do not count (contract stage0 4.7). Pure; runs in every process.
+// Finds `<meta name=... content=...>` start tags in a page, in one pass whatever the page looks like:
+// comments and the text of scripts and the like do not count (contract stage0 4.7). Pure; runs in every
+// process.
 
 /** One meta tag that has both attributes. */
 export interface MetaTag {

@@ -5,7 +5,10 @@ import { printable, quote } from '@rkt/diagnostics/quote';
 
 import { refuse } from './errors.ts';
 
-/** `sha512-` and 64 lower case hex digits (71 characters): what the store names an image by. Safe as a file name. */
+/**
+ * `sha512-` and 64 lower case hex digits (71 characters): what the store names an image by. Safe as a file
+ * name.
+ */
 export type ImageKey = string;
 
 /** A hash string split at its dash. */

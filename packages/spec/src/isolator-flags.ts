@@ -1,5 +1,5 @@
-// Isolators made from the per-app flags --memory, --cpu, --cpu-shares, --oom-score-adj, --caps-retain, --caps-remove
-// and --seccomp (contract stage0 8.3, 11.6). Pure; runs in every process.
+// Isolators made from the per-app flags --memory, --cpu, --cpu-shares, --oom-score-adj, --caps-retain,
+// --caps-remove and --seccomp (contract stage0 8.3, 11.6). Pure; runs in every process.
 
 import { quote } from '@rkt/diagnostics/quote';
 

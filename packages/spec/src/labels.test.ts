@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 
 import { annotationValue, Annotations } from './annotations.ts';
 import { decodeOrThrow } from './codec.ts';
-import { checkOsArch, hostArch, Labels, labelValue } from './labels.ts';
+import { checkOsArch, hostArch, hostOs, Labels, labelValue } from './labels.ts';
 import type { Label } from './labels.ts';
 
 const platform = (os: string, arch: string): Label[] => [
@@ -65,7 +65,10 @@ describe('lookups', () => {
   });
 });
 
-describe('hostArch', () => {
+describe('hostOs and hostArch', () => {
+  it('are a pair of the standard here', () => {
+    checkOsArch(platform(hostOs(), hostArch()), 'appc');
+  });
   it('maps the names of node and Go', () => {
     const table = {
       x64: 'amd64',
@@ -76,6 +79,8 @@ describe('hostArch', () => {
       ppc64le: 'ppc64le',
     };
     for (const [node, appc] of Object.entries(table)) assert.equal(hostArch(node), appc);
+    assert.match(hostArch('ppc64'), /^ppc64(?:le)?$/);
+    for (const arch of ['s390x', 'riscv64']) assert.equal(hostArch(arch), arch);
     assert.equal(hostArch('arm', '7'), 'armv7l');
     assert.equal(hostArch('arm', 6), 'armv6l');
     assert.equal(hostArch('arm', undefined), 'armv6l');

@@ -1,4 +1,5 @@
-// Image labels and the os/arch pairs that count as valid (contract stage0 3.2, 3.6). Pure; runs in every process.
+// Image labels and the os/arch pairs that count as valid (contract stage0 3.2, 3.6). Pure; runs in every
+// process.
 
 import { quote } from '@rkt/diagnostics/quote';
 
@@ -26,8 +27,9 @@ const PLATFORMS: Readonly<Record<'appc' | 'rkt', PlatformTable>> = {
 };
 
 /**
- * Checks the labels os and arch against the standard's table (when labels are read or written) or against rkt's own
- * (when an image is fetched by name or an app is prepared). arch is only checked when there is an os.
+ * Checks the labels os and arch against the standard's table (when labels are read or written) or against
+ * rkt's own (when an image is fetched by name or an app is prepared). arch is only checked when there is an
+ * os.
  *
  * @throws SpecError `bad-platform`
  */

@@ -27,21 +27,23 @@ export function mapPorts(
   const mappings: PortMapping[] = [];
   for (const one of exposed) {
     const port = one.podPort ?? portNamed(one.name, appPorts);
-    const address = one.hostIP ?? ANY_ADDRESS;
     const taken = mappings.find(
       (other) =>
         other.exposed.hostPort === one.hostPort &&
         other.port.protocol === port.protocol &&
-        overlap(other.exposed.hostIP ?? ANY_ADDRESS, address),
+        overlap(addressOf(other.exposed), addressOf(one)),
     );
     if (taken !== undefined) {
-      refuse(
-        `port ${port.protocol}-${address}:${one.hostPort} already mapped to pod port ${taken.port.port}`,
-      );
+      const place = `${port.protocol}-${addressOf(taken.exposed)}:${one.hostPort}`;
+      refuse(`port ${place} already mapped to pod port ${taken.port.port}`);
     }
     mappings.push({ exposed: one, port });
   }
   return mappings;
+}
+
+function addressOf({ hostIP }: ExposedPort): string {
+  return hostIP ?? ANY_ADDRESS;
 }
 
 function portNamed(name: string, appPorts: readonly (readonly Port[] | undefined)[]): Port {

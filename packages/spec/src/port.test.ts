@@ -77,7 +77,9 @@ describe('mapPorts', () => {
     for (const second of ['sql:80', 'http:80']) {
       assert.throws(() => map(['http:80', second]), { message });
     }
-    assert.throws(() => map(['http:10.0.0.1:80', 'sql:80']), { message });
+    assert.throws(() => map(['http:10.0.0.1:80', 'sql:80']), {
+      message: 'port tcp-10.0.0.1:80 already mapped to pod port 8080',
+    });
     assert.throws(() => map(['http::::80', 'sql:10.0.0.1:80']), /already mapped/);
   });
   it('refuses names of no app or of several', () => {

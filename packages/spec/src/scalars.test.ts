@@ -1,4 +1,5 @@
-// The small types of contract stage0 3.1: kinds, versions, dates, URLs, UUIDs, environment names, IP addresses.
+// The small types of contract stage0 3.1: kinds, versions, dates, URLs, UUIDs, environment names, IP
+// addresses.
 
 import assert from 'node:assert/strict';
 
