@@ -18,7 +18,7 @@ import {
 import { addFlavor, FLAVORS, ROOT_PACKAGES } from './build-stage1/flavors.ts';
 import { ImageTree } from './build-stage1/image-tree.ts';
 import { pinnedNode } from './sea.ts';
-import { workspaceRoot } from './workspace.ts';
+import { runTool, workspaceRoot } from './workspace.ts';
 
 const PREFIX_OF_LIBRARIES = /^lib/;
 
@@ -73,4 +73,4 @@ function main(): void {
   console.log(`${path.relative(workspaceRoot, pinsFile)}: ${Object.keys(pins).length} packages`);
 }
 
-main();
+await runTool('pins', main);

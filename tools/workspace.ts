@@ -61,3 +61,14 @@ export function listFiles(directory: string, accept: (name: string) => boolean):
   }
   return found.sort();
 }
+
+/** Runs a tool's main function: an error becomes one line, `tool: message`, and status 1. */
+export async function runTool(name: string, main: () => void | Promise<void>): Promise<void> {
+  try {
+    await main();
+  } catch (error) {
+    console.error(`${name}: ${error instanceof Error ? error.message : String(error)}`);
+    if (process.env['RKT_TOOLS_DEBUG'] !== undefined) console.error(error);
+    process.exitCode = 1;
+  }
+}

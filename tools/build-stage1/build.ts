@@ -10,7 +10,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { bundle } from '../bundle.ts';
 import { buildSingleExecutable, pinnedNode } from '../sea.ts';
-import { distDir, productVersion, workspaceRoot } from '../workspace.ts';
+import { distDir, productVersion, runTool, workspaceRoot } from '../workspace.ts';
 import { writeAci, type AciInfo } from './aci.ts';
 import { addLibraries, PackageFiles } from './closure.ts';
 import { fetchPackages, readPins } from './debs.ts';
@@ -85,14 +85,14 @@ export async function buildStage1(options: BuildStage1Options): Promise<AciInfo>
   }
 }
 
-if (import.meta.main) {
+async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: { frozen: { type: 'boolean' } },
   });
   const flavor = FLAVORS.find((name) => name === positionals[0]);
-  const warn = (line: string): void => console.error(`warning: ${line}`);
   if (flavor === undefined) throw new Error(`usage: build.ts ${FLAVORS.join('|')} [--frozen]`);
+  const warn = (line: string): void => console.error(`warning: ${line}`);
   const started = performance.now();
   const info = await buildStage1({ flavor, frozen: values.frozen === true, output: distDir, warn });
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
@@ -100,3 +100,5 @@ if (import.meta.main) {
   const size = `${megabytes(info.compressedBytes)}, ${megabytes(info.uncompressedBytes)} unpacked`;
   console.log(`dist/stage1-${flavor}.aci: ${info.key.slice(0, 19)}, ${size}, ${seconds} s`);
 }
+
+if (import.meta.main) await runTool('build', main);

@@ -44,7 +44,10 @@ describe('errorChain', () => {
     const loop = new Error('a');
     loop.cause = loop;
     assert.equal(errorChain(loop).length, 1);
-    assert.deepEqual(errorChain(wrap('a', 'text')).map((link) => link.message), ['a', 'text']);
+    assert.deepEqual(
+      errorChain(wrap('a', 'text')).map((link) => link.message),
+      ['a', 'text'],
+    );
   });
   it('finds a code anywhere in the chain', () => {
     assert.equal(hasCode(chain, 'ENOSPC'), true);

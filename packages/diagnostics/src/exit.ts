@@ -10,7 +10,11 @@ export const EXIT_FAILURE = 254;
  * Runs `program` and sets the exit status to what it returns. An error that reaches this far is printed with
  * `prefix` and becomes {@link EXIT_FAILURE}, also when it comes from a promise nobody awaited.
  */
-export async function main(prefix: string, debug: boolean, program: () => number | Promise<number>): Promise<void> {
+export async function main(
+  prefix: string,
+  debug: boolean,
+  program: () => number | Promise<number>,
+): Promise<void> {
   const fail = (error: unknown): void => {
     writeStderr(`${formatError(error, { prefix, debug })}\n`);
     process.exit(EXIT_FAILURE);

@@ -1,6 +1,5 @@
 // Every path of a pod as stage0 and stage1 see it from the host (contract stage1 1.7). Pure.
-
-import path from 'node:path';
+// Plain joining of text: a listing makes thousands of these, and all parts are clean already.
 
 import { type DataDir, TREE_ID_PREFIX } from './data-dir.ts';
 import type { PodDirectoryName } from './lifecycle.ts';
@@ -26,46 +25,44 @@ export function stage1Root(absolutePath: string): Stage1Root {
   return absolutePath as Stage1Root;
 }
 
-export const podsDir = (data: DataDir): string => path.join(data, 'pods');
-export const podStateDir = (data: DataDir, state: PodDirectoryName): string => path.join(data, 'pods', state);
+export const podsDir = (data: DataDir): string => `${data}/pods`;
+export const podStateDir = (data: DataDir, state: PodDirectoryName): string => `${data}/pods/${state}`;
 export const podPath = (data: DataDir, state: PodDirectoryName, uuid: string): PodDir =>
-  podDir(path.join(data, 'pods', state, uuid));
+  podDir(`${data}/pods/${state}/${uuid}`);
 
-export const podManifestFile = (pod: PodDir): string => path.join(pod, 'pod');
-export const podMutationLock = (pod: PodDir): string => path.join(pod, 'pod.lck');
-export const podCreatedMark = (pod: PodDir): string => path.join(pod, 'pod-created');
-export const stage1Dir = (pod: PodDir): string => path.join(pod, 'stage1');
-export const stage1ManifestFile = (pod: PodDir): string => path.join(pod, 'stage1', 'manifest');
-export const stage1Rootfs = (pod: PodDir): Stage1Root => stage1Root(path.join(pod, 'stage1', 'rootfs'));
-export const stage1TreeIdFile = (pod: PodDir): string => path.join(pod, 'stage1TreeStoreID');
-export const appsInfoDir = (pod: PodDir): string => path.join(pod, 'appsinfo');
-export const appInfoDir = (pod: PodDir, app: AppName): string => path.join(pod, 'appsinfo', app);
+export const podManifestFile = (pod: PodDir): string => `${pod}/pod`;
+export const podMutationLock = (pod: PodDir): string => `${pod}/pod.lck`;
+export const podCreatedMark = (pod: PodDir): string => `${pod}/pod-created`;
+export const stage1Dir = (pod: PodDir): string => `${pod}/stage1`;
+export const stage1ManifestFile = (pod: PodDir): string => `${pod}/stage1/manifest`;
+export const stage1Rootfs = (pod: PodDir): Stage1Root => stage1Root(`${pod}/stage1/rootfs`);
+export const stage1TreeIdFile = (pod: PodDir): string => `${pod}/stage1TreeStoreID`;
+export const appsInfoDir = (pod: PodDir): string => `${pod}/appsinfo`;
+export const appInfoDir = (pod: PodDir, app: AppName): string => `${pod}/appsinfo/${app}`;
 /** The pod's own copy of the app's image manifest. */
-export const appImageManifestFile = (pod: PodDir, app: AppName): string =>
-  path.join(pod, 'appsinfo', app, 'manifest');
-export const appTreeIdFile = (pod: PodDir, app: AppName): string =>
-  path.join(pod, 'appsinfo', app, 'treeStoreID');
-export const overlayPreparedMark = (pod: PodDir): string => path.join(pod, 'overlay-prepared');
-export const privateUsersFile = (pod: PodDir): string => path.join(pod, 'private-users-prepared');
-export const overlayDir = (pod: PodDir): string => path.join(pod, 'overlay');
-export const overlayTreeDir = (pod: PodDir, treeId: string): string => path.join(pod, 'overlay', treeId);
+export const appImageManifestFile = (pod: PodDir, app: AppName): string => `${pod}/appsinfo/${app}/manifest`;
+export const appTreeIdFile = (pod: PodDir, app: AppName): string => `${pod}/appsinfo/${app}/treeStoreID`;
+export const overlayPreparedMark = (pod: PodDir): string => `${pod}/overlay-prepared`;
+export const privateUsersFile = (pod: PodDir): string => `${pod}/private-users-prepared`;
+export const overlayDir = (pod: PodDir): string => `${pod}/overlay`;
+export const overlayTreeDir = (pod: PodDir, treeId: string): string => `${pod}/overlay/${treeId}`;
 /** Upper directory of an app, or of stage1 itself when `app` is empty. */
 export const overlayUpper = (pod: PodDir, treeId: string, app: AppName | ''): string =>
-  path.join(pod, 'overlay', treeId, 'upper', app);
+  app === '' ? `${pod}/overlay/${treeId}/upper` : `${pod}/overlay/${treeId}/upper/${app}`;
 export const overlayWork = (pod: PodDir, treeId: string, app: AppName | ''): string =>
-  path.join(pod, 'overlay', treeId, 'work', app);
-export const mdsRegisteredMark = (pod: PodDir): string => path.join(pod, 'mds-registered');
-export const runtimeConfigFile = (pod: PodDir): string => path.join(pod, 'runtime-config');
-export const flavorLink = (pod: PodDir): string => path.join(pod, 'flavor');
-export const subcgroupFile = (pod: PodDir): string => path.join(pod, 'subcgroup');
-export const ppidFile = (pod: PodDir): string => path.join(pod, 'ppid');
-export const pidFile = (pod: PodDir): string => path.join(pod, 'pid');
-export const pgidFile = (pod: PodDir): string => path.join(pod, 'pgid');
-export const netnsFile = (pod: PodDir): string => path.join(pod, 'netns');
-export const netDir = (pod: PodDir): string => path.join(pod, 'net');
-export const netInfoFile = (pod: PodDir): string => path.join(pod, 'net-info.json');
-export const sharedVolumesDir = (pod: PodDir): string => path.join(pod, 'sharedVolumes');
-export const sharedVolume = (pod: PodDir, volume: string): string => path.join(pod, 'sharedVolumes', volume);
+  app === '' ? `${pod}/overlay/${treeId}/work` : `${pod}/overlay/${treeId}/work/${app}`;
+export const mdsRegisteredMark = (pod: PodDir): string => `${pod}/mds-registered`;
+export const runtimeConfigFile = (pod: PodDir): string => `${pod}/runtime-config`;
+export const flavorLink = (pod: PodDir): string => `${pod}/flavor`;
+export const subcgroupFile = (pod: PodDir): string => `${pod}/subcgroup`;
+export const ppidFile = (pod: PodDir): string => `${pod}/ppid`;
+export const pidFile = (pod: PodDir): string => `${pod}/pid`;
+export const pgidFile = (pod: PodDir): string => `${pod}/pgid`;
+export const netnsFile = (pod: PodDir): string => `${pod}/netns`;
+export const netDir = (pod: PodDir): string => `${pod}/net`;
+export const netInfoFile = (pod: PodDir): string => `${pod}/net-info.json`;
+export const sharedVolumesDir = (pod: PodDir): string => `${pod}/sharedVolumes`;
+export const sharedVolume = (pod: PodDir, volume: string): string => `${pod}/sharedVolumes/${volume}`;
 
 /**
  * Where stage0 reads what stage1 left behind: the upper directory of an overlay pod, since it outlives the mount,
@@ -74,7 +71,7 @@ export const sharedVolume = (pod: PodDir, volume: string): string => path.join(p
 export function stage1StatusRoot(pod: PodDir, overlayTreeId: string | undefined): Stage1Root {
   return overlayTreeId === undefined
     ? stage1Rootfs(pod)
-    : stage1Root(path.join(pod, 'overlay', overlayTreeId, 'upper'));
+    : stage1Root(`${pod}/overlay/${overlayTreeId}/upper`);
 }
 
 /** Whether `text` has the form of a tree ID, so that it may become part of a path. */

@@ -13,7 +13,11 @@ const grammar = nameGrammar('ACIdentifier', '-._~/', '_');
 /** `name` if it is an AC Identifier. @throws SpecError with the contract's sentence. */
 export const parseAcIdentifier: (name: string) => AcIdentifier = grammar.parse;
 
-/** The AC Identifier nearest to `text`: lower-cased, other characters become `_`. @throws SpecError when nothing is left. */
+/**
+ * The AC Identifier nearest to `text`: lower-cased, other characters become `_`.
+ *
+ * @throws SpecError when nothing is left.
+ */
 export const sanitizeAcIdentifier: (text: string) => AcIdentifier = grammar.sanitize;
 
 export const AcIdentifier: Codec<AcIdentifier> = scalar('ACIdentifier', parseAcIdentifier);

@@ -1,11 +1,12 @@
-// Building blocks of every codec: io-ts types with Go's reading rules (contract stage0 10.3) - keys match in any
-// case, the last duplicate wins, unknown keys are dropped, null leaves the default - and Go's "omit when empty" on
-// writing. The only file that shows fp-ts (through io-ts). Pure; runs in every process.
+// Building blocks of every codec: io-ts types with Go's reading rules (contract stage0 10.3) - keys match in
+// any case, the last duplicate wins, unknown keys are dropped, null leaves the default - and Go's "omit when
+// empty" on writing. The only file that shows fp-ts (through io-ts). Pure; runs in every process.
 
+import { printable } from '@rkt/diagnostics/quote';
 import { appendContext, failure, success, Type } from 'io-ts';
 import type { Context, Decoder, Validation } from 'io-ts';
 
-import { SpecError, refuse } from './errors.ts';
+import { refuse, SpecError } from './errors.ts';
 
 export { SpecError } from './errors.ts';
 
@@ -275,6 +276,6 @@ function kindOf(input: unknown): string {
 function pathOf(context: Context): string {
   return context
     .slice(1)
-    .map(({ key }, index) => (/^\d+$/.test(key) ? `[${key}]` : index === 0 ? key : `.${key}`))
+    .map(({ key }, index) => (/^\d+$/.test(key) ? `[${key}]` : `${index === 0 ? '' : '.'}${printable(key)}`))
     .join('');
 }

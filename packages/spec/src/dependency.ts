@@ -3,7 +3,7 @@
 import { AcIdentifier } from './ac-identifier.ts';
 import { integer, optional, required, struct } from './codec.ts';
 import type { Codec } from './codec.ts';
-import { ImageId } from './image-id.ts';
+import { ImageId } from './image-id-codec.ts';
 import { Labels } from './labels.ts';
 import type { Label } from './labels.ts';
 

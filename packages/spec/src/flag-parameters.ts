@@ -1,7 +1,7 @@
 // The `key=value,key=value` texts of --volume, --mount and image names (contract stage0 4.2, 8.6).
 // Pure; runs in every process.
 
-import { quote } from '@rkt/diagnostics/quote';
+import { printable, quote } from '@rkt/diagnostics/quote';
 
 import { refuse } from './errors.ts';
 
@@ -12,7 +12,7 @@ export function parseParameters(parts: readonly string[]): Map<string, string> {
     const equals = part.indexOf('=');
     if (equals === -1) refuse(`${quote(part)} has a label without a value`);
     const key = part.slice(0, equals);
-    if (pairs.has(key)) refuse(`label ${key} with multiple values`);
+    if (pairs.has(key)) refuse(`label ${printable(key)} with multiple values`);
     pairs.set(key, part.slice(equals + 1));
   }
   return pairs;

@@ -1,8 +1,9 @@
 // JSON in and out the way Go programs do it (contract stage0 10.3). Keys are matched by the codecs.
 // Pure; runs in every process.
 
-import { findJsonFault, MAX_DEPTH } from './json-syntax.ts';
 import { SpecError } from './errors.ts';
+import { findJsonFault, MAX_DEPTH } from './json-syntax.ts';
+import type { JsonFault } from './json-syntax.ts';
 
 /**
  * The value of a JSON text. Of duplicate keys the last one counts; a key `__proto__` is an ordinary own key.
@@ -15,12 +16,14 @@ export function parseGoJson(text: string, where = 'JSON'): unknown {
   let value: unknown;
   try {
     value = JSON.parse(text);
-  } catch {
-    return refuseText(text, where);
+  } catch (error) {
+    throw syntaxError(text, findJsonFault(text) ?? { offset: 0, reason: (error as Error).message }, where);
   }
   // Deep nesting needs many brackets: only then it is worth looking.
-  if (countUpTo(text, '[', MAX_DEPTH) + countUpTo(text, '{', MAX_DEPTH) > MAX_DEPTH)
-    refuseText(text, where, value);
+  if (countUpTo(text, '[', MAX_DEPTH) + countUpTo(text, '{', MAX_DEPTH) > MAX_DEPTH) {
+    const fault = findJsonFault(text);
+    if (fault !== undefined) throw syntaxError(text, fault, where);
+  }
   return value;
 }
 
@@ -31,8 +34,8 @@ export interface StringifyOptions {
 }
 
 /**
- * JSON text of plain values and of Maps, keys in their order. `<`, `>`, `&`, U+2028 and U+2029 are escaped, lone
- * surrogates become U+FFFD; undefined is left out of objects.
+ * JSON text of plain values and of Maps, keys in their order. `<`, `>`, `&`, U+2028 and U+2029 are escaped,
+ * lone surrogates become U+FFFD; undefined is left out of objects.
  */
 export function stringifyGoJson(value: unknown, { indent }: StringifyOptions = {}): string {
   return print(value, indent === undefined ? undefined : '\n');
@@ -82,15 +85,12 @@ function countUpTo(text: string, char: string, limit: number): number {
   return count;
 }
 
-function refuseText(text: string, where: string, fallback?: unknown): unknown {
-  const fault = findJsonFault(text);
-  if (fault === undefined) return fallback;
-  const before = text.slice(0, fault.offset);
+function syntaxError(text: string, { offset, reason }: JsonFault, where: string): SpecError {
+  const before = text.slice(0, offset);
   const lineStart = before.lastIndexOf('\n') + 1;
   const line = before.split('\n').length;
-  const column = fault.offset - lineStart + 1;
-  const message = `${where}: line ${line}, column ${column}: ${fault.reason}`;
-  throw new SpecError('bad-json', `${message}\n${excerpt(text, lineStart, fault.offset)}`);
+  const message = `${where}: line ${line}, column ${offset - lineStart + 1}: ${reason}`;
+  return new SpecError('bad-json', `${message}\n${excerpt(text, lineStart, offset)}`);
 }
 
 // The line around the fault, at most 72 columns wide, with a caret below the place.

@@ -1,13 +1,14 @@
 // Image IDs: SHA-512 of an uncompressed ACI, as full hash, as store key and in its two short forms
 // (contract stage0 3.1, 3.7, 10.5). Pure; runs in every process.
 
-import { quote } from '@rkt/diagnostics/quote';
+import { printable, quote } from '@rkt/diagnostics/quote';
 
-import { scalar } from './codec.ts';
-import type { Codec } from './codec.ts';
 import { refuse } from './errors.ts';
 
-/** `sha512-` and 64 lower case hex digits (71 characters): what the store names an image by. Safe as a file name. */
+/**
+ * `sha512-` and 64 lower case hex digits (71 characters): what the store names an image by. Safe as a file
+ * name.
+ */
 export type ImageKey = string;
 
 /** A hash string split at its dash. */
@@ -23,7 +24,7 @@ const KEY_DIGITS = 64;
 export function parseHash(text: string): Hash {
   const [type = '', value, ...rest] = text.split('-');
   if (value === undefined || rest.length > 0) refuse(`badly formatted hash string: ${quote(text)}`);
-  if (type !== 'sha512') refuse(`unrecognized hash type: ${type}`);
+  if (type !== 'sha512') refuse(`unrecognized hash type: ${printable(type)}`);
   if (value === '') refuse('unexpected empty hash value');
   return { type, value };
 }
@@ -53,9 +54,3 @@ export function shortHash(key: ImageKey): string {
 export function listHash(key: ImageKey): string {
   return key.slice(0, 19);
 }
-
-/** A {@link parseHash}able string. */
-export const ImageId: Codec<string> = scalar('Hash', (text) => {
-  parseHash(text);
-  return text;
-});

@@ -51,7 +51,11 @@ export function parseImageManifest(text: string, where = 'image manifest'): Imag
   return decodeOrThrow(ImageManifest, parseGoJson(text, where), where);
 }
 
-/** The JSON text of `manifest`, compact or with one tab per level. @throws SpecError when it breaks a rule. */
+/**
+ * The JSON text of `manifest`, compact or with one tab per level.
+ *
+ * @throws SpecError when it breaks a rule.
+ */
 export function serializeImageManifest(manifest: ImageManifest, indent?: '\t'): string {
   const text = stringifyGoJson(ImageManifest.encode(manifest), { indent });
   parseImageManifest(text);

@@ -1,4 +1,5 @@
-// Resource isolators: cpu, memory, block and network bandwidth (contract stage0 3.5). Pure; runs in every process.
+// Resource isolators: cpu, memory, block and network bandwidth (contract stage0 3.5). Pure; runs in every
+// process.
 
 import { defaulted, flag, given, struct } from './codec.ts';
 import type { Codec } from './codec.ts';

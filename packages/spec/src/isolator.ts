@@ -1,5 +1,5 @@
-// Isolators: the limits and privileges of an app, by name (contract stage0 3.5). What each value must look like is in
-// isolator-resource.ts and isolator-linux.ts. Pure; runs in every process.
+// Isolators: the limits and privileges of an app, by name (contract stage0 3.5). What each value must look
+// like is in isolator-resource.ts and isolator-linux.ts. Pure; runs in every process.
 
 import { AcIdentifier, sameName } from './ac-identifier.ts';
 import { decodeOrThrow, defaulted, json, list, refine, required, struct } from './codec.ts';
@@ -13,6 +13,25 @@ export interface Isolator {
   /** JSON as it was read; the functions of isolator-resource.ts and isolator-linux.ts give it a type. */
   readonly value: unknown;
 }
+
+export {
+  CAPABILITIES_REMOVE_SET,
+  CAPABILITIES_RETAIN_SET,
+  CPU_SHARES,
+  NO_NEW_PRIVILEGES,
+  OOM_SCORE_ADJ,
+  SECCOMP_REMOVE_SET,
+  SECCOMP_RETAIN_SET,
+  SELINUX_CONTEXT,
+  SYSCTL,
+} from './isolator-linux.ts';
+export {
+  RESOURCE_BLOCK_BANDWIDTH,
+  RESOURCE_BLOCK_IOPS,
+  RESOURCE_CPU,
+  RESOURCE_MEMORY,
+  RESOURCE_NETWORK_BANDWIDTH,
+} from './isolator-resource.ts';
 
 /** What the standard says about the isolators of one name. */
 export interface IsolatorKind {
@@ -57,7 +76,8 @@ export function findIsolator(isolators: readonly Isolator[] | undefined, name: s
 }
 
 /**
- * The values of all isolators of `name`, in order, as `codec` reads them, e.g. `ComputingResource`, `SeccompSet`.
+ * The values of all isolators of `name`, in order, as `codec` reads them, e.g. `ComputingResource`,
+ * `SeccompSet`.
  *
  * @throws SpecError naming the isolator.
  */

@@ -75,7 +75,8 @@ function matchAt(pattern: RegExp, text: string, offset: number): number {
   return pattern.exec(text)?.[0].length ?? 0;
 }
 
-// The offset behind the string that starts at `offset`. A loop, as one pattern for it all may exhaust the stack.
+// The offset behind the string that starts at `offset`. A loop, as one pattern for it all may exhaust the
+// stack.
 function endOfString(text: string, offset: number): number | undefined {
   if (text[offset] !== '"') return undefined;
   for (let at = offset + 1; at < text.length;) {

@@ -1,6 +1,5 @@
-// Image labels and the os/arch pairs that count as valid (contract stage0 3.2, 3.6). Pure; runs in every process.
-
-import { endianness } from 'node:os';
+// Image labels and the os/arch pairs that count as valid (contract stage0 3.2, 3.6). Pure; runs in every
+// process.
 
 import { quote } from '@rkt/diagnostics/quote';
 
@@ -28,8 +27,9 @@ const PLATFORMS: Readonly<Record<'appc' | 'rkt', PlatformTable>> = {
 };
 
 /**
- * Checks the labels os and arch against the standard's table (when labels are read or written) or against rkt's own
- * (when an image is fetched by name or an app is prepared). arch is only checked when there is an os.
+ * Checks the labels os and arch against the standard's table (when labels are read or written) or against
+ * rkt's own (when an image is fetched by name or an app is prepared). arch is only checked when there is an
+ * os.
  *
  * @throws SpecError `bad-platform`
  */
@@ -96,8 +96,12 @@ export function hostArch(
       return String(armVersion) === '7' ? 'armv7l' : 'armv6l';
     case 'ppc64':
       // node has one name for both byte orders.
-      return endianness() === 'LE' ? 'ppc64le' : 'ppc64';
+      return isLittleEndian() ? 'ppc64le' : 'ppc64';
     default:
       return nodeArch;
   }
+}
+
+function isLittleEndian(): boolean {
+  return new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 }

@@ -23,7 +23,11 @@ export const Mount: Codec<Mount> = struct<Mount>('Mount', {
   appVolume: given(Volume),
 });
 
-/** The value of a --mount flag: `volume=NAME,target=PATH`, percent-decoded like a query. @throws SpecError `bad-flag` */
+/**
+ * The value of a --mount flag: `volume=NAME,target=PATH`, percent-decoded like a query.
+ *
+ * @throws SpecError `bad-flag`
+ */
 export function parseMountFlag(value: string): Mount {
   try {
     const parameters = parseParameters(value.split(/[,&]/));

@@ -1,5 +1,5 @@
-// The grammar AC Names and AC Identifiers share: lower case letters, digits and some separators, none of them at an
-// edge (contract stage0 3.1). Pure; runs in every process.
+// The grammar AC Names and AC Identifiers share: lower case letters, digits and some separators, none of them
+// at an edge (contract stage0 3.1). Pure; runs in every process.
 
 import { quote } from '@rkt/diagnostics/quote';
 

@@ -23,7 +23,7 @@ import {
 } from './codec.ts';
 import type { Codec } from './codec.ts';
 import { parseGoJson, stringifyGoJson } from './go-json.ts';
-import { ImageId } from './image-id.ts';
+import { ImageId } from './image-id-codec.ts';
 import { PodIsolators } from './isolator.ts';
 import type { Isolator } from './isolator.ts';
 import { Labels } from './labels.ts';
@@ -114,7 +114,11 @@ export function parsePodManifest(text: string, where = 'pod manifest'): PodManif
   return decodeOrThrow(PodManifest, parseGoJson(text, where), where);
 }
 
-/** The JSON text of `manifest`, compact or with one tab per level. @throws SpecError when it breaks a rule. */
+/**
+ * The JSON text of `manifest`, compact or with one tab per level.
+ *
+ * @throws SpecError when it breaks a rule.
+ */
 export function serializePodManifest(manifest: PodManifest, indent?: '\t'): string {
   const text = stringifyGoJson(PodManifest.encode(manifest), { indent });
   parsePodManifest(text);

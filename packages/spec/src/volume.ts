@@ -81,7 +81,11 @@ const PARAMETERS: Readonly<Record<string, (key: string, value: string) => unknow
   gid: parseWholeNumber,
 };
 
-/** The value of a --volume flag: `NAME,kind=host|empty[,key=value...]`, values taken literally. @throws SpecError `bad-flag` */
+/**
+ * The value of a --volume flag: `NAME,kind=host|empty[,key=value...]`, values taken literally.
+ *
+ * @throws SpecError `bad-flag`
+ */
 export function parseVolumeFlag(value: string): Volume {
   try {
     const [name = '', ...parts] = value.split(',');

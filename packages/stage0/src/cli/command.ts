@@ -12,6 +12,24 @@ export type Grammar =
   /** Images with their own flags and arguments (contract stage0 1.4). */
   | 'images';
 
+/** What a word means, for shell completion. */
+export type WordKind =
+  | 'image'
+  /** An image of the store, or a file. */
+  | 'image-or-file'
+  | 'file'
+  | 'directory'
+  | 'command'
+  /** A program of the system. */
+  | 'program'
+  | 'shell'
+  | 'pod'
+  | 'prepared-pod'
+  | 'running-pod'
+  | 'exited-pod'
+  /** A pod that does not run. */
+  | 'idle-pod';
+
 /** A command ready to be parsed and run. Made by {@link command}. */
 export interface CommandSpec {
   /** Usage lines without `rkt`. */
@@ -21,6 +39,8 @@ export interface CommandSpec {
   /** Command lines with a word on what they do. */
   readonly examples: readonly (readonly [line: string, purpose: string])[];
   readonly grammar: Grammar;
+  /** What the words of the command are, in order; the last kind counts for all that follow. */
+  readonly words: readonly WordKind[];
   /** Must the effective user be root? (contract stage0 1.1) */
   readonly needsRoot: boolean;
   readonly flags: FlagTable;
@@ -50,6 +70,7 @@ export interface CommandDeclaration<F extends FlagTable, I extends FlagTable, Re
   readonly description: readonly string[];
   readonly examples?: CommandSpec['examples'];
   readonly grammar?: Grammar;
+  readonly words?: readonly WordKind[];
   readonly needsRoot?: boolean;
   readonly flags: F;
   readonly imageFlags?: I;
@@ -72,6 +93,7 @@ export function command<const F extends FlagTable, const I extends FlagTable, Re
     description: declaration.description,
     examples: declaration.examples ?? [],
     grammar: declaration.grammar ?? 'mixed',
+    words: declaration.words ?? [],
     needsRoot: declaration.needsRoot ?? false,
     flags: declaration.flags,
     imageFlags: declaration.imageFlags ?? {},

@@ -25,7 +25,7 @@ export async function helpText(
   const spec = await node.spec?.();
   const width = Math.min(columns ?? DEFAULT_WIDTH, MAXIMUM_WIDTH);
   const parser = yargs([])
-    .scriptName('rkt')
+    .scriptName(['rkt', ...path].join(' '))
     .detectLocale(false)
     .updateStrings({ 'Commands:': 'COMMANDS:' })
     .help(false)
@@ -38,7 +38,9 @@ export async function helpText(
   }
   addFlags(parser, 'GLOBAL OPTIONS:', GLOBAL_FLAGS);
   parser.option('help', { alias: 'h', describe: 'Show this help' }).group('help', 'GLOBAL OPTIONS:');
-  const body = (await parser.getHelp()).trim();
+  const printed = (await parser.getHelp()).trim();
+  // Above the commands yargs puts a usage line of its own.
+  const body = printed.slice(Math.max(0, printed.indexOf('COMMANDS:')));
   return `${[...header(path, node, spec, width), body, ...examples(spec)].join('\n\n')}\n`;
 }
 

@@ -82,8 +82,7 @@ async function runCommand(
     if (help) return await printHelp(path);
     debug = invocation.global.debug;
     if (!spec.acceptsWords(invocation.args, invocation.flags)) return await printUsage(path);
-    const module = (await spec.load()) as CommandModule<unknown>;
-    return await module.run(invocation satisfies Invocation<unknown>);
+    return await runProfiled(invocation, (await spec.load()) as CommandModule<unknown>);
   } catch (error) {
     if (isCode(error, 'bad-flag')) return await reportBadFlag(error, path, tokens);
     if (isCode(error, 'usage')) return await printUsage(path);
@@ -91,7 +90,19 @@ async function runCommand(
   }
 }
 
-// `rkt: Error: ...` has no prefix: nobody knows yet who speaks (contract stage0 1.3).
+async function runProfiled(invocation: Invocation<unknown>, module: CommandModule<unknown>): Promise<number> {
+  const { cpuProfile = '', memoryProfile = '' } = invocation.global;
+  if (cpuProfile === '' && memoryProfile === '') return await module.run(invocation);
+  const { startProfile } = await import('./profile.ts');
+  const finish = await startProfile({ cpu: cpuProfile, memory: memoryProfile });
+  try {
+    return await module.run(invocation);
+  } finally {
+    await finish();
+  }
+}
+
+// No prefix and no context: the command did not get to speak (contract stage0 1.3).
 async function reportBadFlag(
   error: unknown,
   path: readonly string[],

@@ -15,11 +15,12 @@ const TAB = 8;
  */
 export function formatTable(rows: readonly (readonly string[])[]): string {
   const cells = rows.map((row) => row.map((cell) => printable(cell)));
-  const columns = Math.max(0, ...cells.map((row) => row.length));
-  const widths = Array.from({ length: columns }, (_, column) => {
-    const longest = Math.max(...cells.map((row) => length(row[column] ?? '')));
-    return Math.ceil((longest + 1) / TAB) * TAB;
-  });
+  const longest: number[] = [];
+  for (const row of cells) {
+    for (const [column, cell] of row.entries())
+      longest[column] = Math.max(longest[column] ?? 0, length(cell));
+  }
+  const widths = longest.map((width) => Math.ceil((width + 1) / TAB) * TAB);
   return cells
     .map((row) => row.map((cell, column) => pad(cell, widths, column, row.length)).join(''))
     .join('\n');
@@ -33,7 +34,7 @@ function pad(cell: string, widths: readonly number[], column: number, columns: n
 
 // Characters, not UTF-16 units.
 function length(text: string): number {
-  return [...text].length;
+  return /^[\x20-\x7e]*$/.test(text) ? text.length : [...text].length;
 }
 
 const MINUTE = 60;

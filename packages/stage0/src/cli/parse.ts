@@ -36,6 +36,7 @@ interface PendingImages {
   readonly next: number;
   readonly session: FlagSession;
   readonly own: FlagStore;
+  readonly global: FlagStore;
   readonly images: ImageWords[];
 }
 
@@ -71,7 +72,7 @@ export async function parseOwnFlags(
     help: session.help,
     global: buildGlobalFlags(storedValues(global)),
     words: spec.grammar === 'first-word' ? afterTerminator(tokens.slice(next)) : words,
-    pending: { tokens, next, session, own, images },
+    pending: { tokens, next, session, own, global, images },
   };
 }
 
@@ -85,14 +86,22 @@ export function finishInvocation(
   parsed: ParsedFlags,
   context: ParseContext,
 ): { readonly invocation: Invocation<unknown>; readonly help: boolean } {
-  const { tokens, next, session, own, images } = parsed.pending;
+  const { tokens, next, session, own, global, images } = parsed.pending;
   const build = (): Invocation<unknown> => {
     const flags = spec.build(storedValues(own), context.env);
     const apps = images.map(({ image, args, flags: values }) =>
       spec.buildImage(image, args, storedValues(values)),
     );
     spec.checkImages(flags, apps);
-    return { command, global: parsed.global, flags, args: parsed.words, apps, env: context.env };
+    // Flags of every command may stand between and after images too.
+    return {
+      command,
+      global: buildGlobalFlags(storedValues(global)),
+      flags,
+      args: parsed.words,
+      apps,
+      env: context.env,
+    };
   };
   if (spec.grammar !== 'images') return { invocation: build(), help: session.help };
   try {

@@ -110,9 +110,17 @@ function execStage1(
       [RKT_SELINUX_CONTEXT]: env[RKT_SELINUX_CONTEXT] ?? '',
       [RKT_SELINUX_MOUNT_CONTEXT]: env[RKT_SELINUX_MOUNT_CONTEXT] ?? '',
     },
-    { keepOpen: [pod.lock.fd] },
+    { keepOpen: [pod.lock.fd, ...activationSockets(env)] },
   );
 }
+
+// Sockets that systemd handed us are for the pod (sd_listen_fds(3)): our pid is going to be its supervisor's.
+function activationSockets({ LISTEN_PID, LISTEN_FDS }: Readonly<Record<string, string>>): number[] {
+  if (LISTEN_PID !== String(process.pid) || !/^\d{1,4}$/.test(LISTEN_FDS ?? '')) return [];
+  return Array.from({ length: Number(LISTEN_FDS) }, (_, index) => FIRST_LISTEN_FD + index);
+}
+
+const FIRST_LISTEN_FD = 3;
 
 /** Whether pods of this data directory can use overlay; says why not, once (contract stage1 1.8). */
 export function overlayUsable(data: DataDir): boolean {

@@ -106,7 +106,9 @@ export function lookAt(data: DataDir, uuid: string, directory: PodDirectoryName)
   try {
     const lock = lockDirectory(dir, { exclusive: false, wait: false });
     if (lock !== undefined) {
-      const moved = !isSameDirectory(lock.fd, dir);
+      // The one move that gives up the lock: without a second look, a pod that just became prepared would pass for
+      // one whose preparation failed.
+      const moved = directory === 'prepare' && !isSameDirectory(lock.fd, dir);
       lock.release();
       if (moved) return undefined;
       locked = false;

@@ -1,7 +1,7 @@
 // What a pod's directory says about it: manifest, times, processes, exit codes, networks (contract stage0 8.10, 8.14,
 // 8.16; stage1 1.13, 1.14). Reads only. Runs in stage0.
 
-import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 
 import { wrap } from '@rkt/diagnostics/rkt-error';
 import { parseExitStatus, parsePid } from '@rkt/pod-layout/files';
@@ -114,6 +114,8 @@ export function readNetworks(pod: PodDir): NetInfo[] {
 
 /** Content of a file, or undefined when there is no such file. */
 export function readIfThere(file: string): string | undefined {
+  // Most of what is asked for is not there, and asking first is much cheaper than an exception.
+  if (!existsSync(file)) return undefined;
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {

@@ -3,13 +3,7 @@
 import { RktError } from '@rkt/diagnostics/rkt-error';
 
 export type PrepareErrorCode =
-  | 'bad-flags'
-  | 'bad-image'
-  | 'bad-manifest'
-  | 'bad-port'
-  | 'duplicate-app'
-  | 'stage1-image'
-  | 'not-supported';
+  'bad-flags' | 'bad-image' | 'bad-manifest' | 'duplicate-app' | 'stage1-image' | 'not-supported';
 
 /** A pod that cannot be made from what was asked for. */
 export class PrepareError extends RktError<PrepareErrorCode> {}

@@ -3,12 +3,10 @@
 import assert from 'node:assert/strict';
 
 import type { ImageManifest } from '@rkt/spec/image-manifest';
-import type { Port } from '@rkt/spec/port';
 
 import type { AppRequest } from '../cli/requests.ts';
 import { defaultAppName, type PodOverrides, runtimeApp } from './app-overrides.ts';
 import { inheritableEnvironment, mergeEnvironment } from './env.ts';
-import { checkPorts } from './ports.ts';
 
 const KEY = `sha512-${'0c'.repeat(32)}`;
 const NO_OVERRIDES: PodOverrides = {
@@ -172,51 +170,5 @@ describe('mergeEnvironment', () => {
   });
   it('inherits only what may be a name', () => {
     assert.deepEqual(inheritableEnvironment({ OK_1: '1', 'BASH_FUNC_x%%': '()' }), { OK_1: '1' });
-  });
-});
-
-describe('checkPorts', () => {
-  const port = (name: string, protocol: string, number: number): Port => ({
-    name,
-    protocol,
-    port: number,
-    count: 1,
-    socketActivated: false,
-  });
-  const ports: Record<string, Port[]> = {
-    web: [port('http', 'tcp', 8080), port('dns', 'udp', 53)],
-    db: [port('sql', 'tcp', 5432)],
-  };
-  const check = (...exposed: { name: string; hostPort: number; hostIP?: string }[]): void =>
-    checkPorts(
-      { apps: [{ name: 'web' }, { name: 'db' }], ports: exposed } as never,
-      (name) => ports[name] ?? [],
-    );
-
-  it('accepts what can be told apart', () => {
-    check({ name: 'http', hostPort: 80 });
-    check(
-      { name: 'http', hostPort: 80, hostIP: '10.0.0.1' },
-      { name: 'sql', hostPort: 80, hostIP: '10.0.0.2' },
-    );
-    check({ name: 'http', hostPort: 80 }, { name: 'dns', hostPort: 80 });
-  });
-  it('refuses collisions, unknown and ambiguous names', () => {
-    assert.throws(() => check({ name: 'http', hostPort: 80 }, { name: 'sql', hostPort: 80 }), {
-      message: 'port tcp-0.0.0.0:80 already mapped to pod port 8080',
-    });
-    assert.throws(
-      () => check({ name: 'http', hostPort: 80, hostIP: '10.0.0.1' }, { name: 'sql', hostPort: 80 }),
-      {
-        code: 'bad-port',
-      },
-    );
-    assert.throws(() => check({ name: 'nope', hostPort: 1 }), {
-      message: 'port name "nope" could not be found in any apps',
-    });
-    ports['db']?.push(port('http', 'tcp', 1));
-    assert.throws(() => check({ name: 'http', hostPort: 1 }), {
-      message: 'port name "http" defined multiple apps',
-    });
   });
 });

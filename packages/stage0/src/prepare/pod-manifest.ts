@@ -4,6 +4,7 @@ import { quote } from '@rkt/diagnostics/quote';
 import { MUTABLE_ANNOTATION } from '@rkt/pod-layout/entrypoints';
 import type { ImageKey } from '@rkt/spec/image-id';
 import type { PodManifest, RuntimeApp } from '@rkt/spec/pod-manifest';
+import { mapPorts } from '@rkt/spec/port-mapping';
 
 import { buildInfo } from '../build-info.ts';
 import { during } from '../pod/context.ts';
@@ -11,7 +12,6 @@ import type { ImageStore } from '../store/store.ts';
 import { duplicateApp, runtimeApp } from './app-overrides.ts';
 import { inheritableEnvironment } from './env.ts';
 import { PrepareError } from './errors.ts';
-import { checkPorts } from './ports.ts';
 import type { PodRequest } from './prepare.ts';
 
 /**
@@ -44,13 +44,16 @@ export function generateManifest({ flags, apps, env }: PodRequest, store: ImageS
     annotations: [{ name: MUTABLE_ANNOTATION, value: 'false' }],
     ports: [...flags.ports],
   };
-  checkPorts(manifest, (name) => runtimeApps.find((app) => app.name === name)?.app?.ports ?? []);
+  mapPorts(
+    flags.ports,
+    runtimeApps.map(({ app }) => app?.ports),
+  );
   return manifest;
 }
 
 /**
  * Checks a manifest the user gave, and finds its images in the store; nothing is fetched.
- * @throws PrepareError `bad-manifest`, `duplicate-app`, `bad-port`.
+ * @throws PrepareError `bad-manifest`, `duplicate-app`; SpecError for ports that do not fit.
  */
 export function checkGivenManifest(
   manifest: PodManifest,
@@ -70,6 +73,6 @@ export function checkGivenManifest(
     ports.set(name, section.ports);
     found.push({ name, key });
   }
-  checkPorts(manifest, (name) => ports.get(name) ?? []);
+  mapPorts(manifest.ports ?? [], [...ports.values()]);
   return found;
 }

@@ -1,7 +1,6 @@
 // Prepares a pod: everything between a locked, empty pod directory and one that can be launched
 // (contract stage0 8.4, 8.9). Runs in stage0.
 
-import { randomInt } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 
 import type { Logger } from '@rkt/diagnostics/logger';
@@ -138,5 +137,6 @@ function chooseUidRange({ flags, overlay }: PodRequest): UidRange | undefined {
       'cannot use both overlay and user namespace: not implemented yet. (Try --no-overlay)',
     );
   }
-  return { shift: randomInt(1, LARGEST_SHIFT + 1) * UID_RANGE_COUNT, count: UID_RANGE_COUNT };
+  const slot = 1 + Math.floor(Math.random() * LARGEST_SHIFT);
+  return { shift: slot * UID_RANGE_COUNT, count: UID_RANGE_COUNT };
 }

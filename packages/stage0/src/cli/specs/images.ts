@@ -78,6 +78,7 @@ export const list: CommandSpec = command({
 export const rm: CommandSpec = command({
   usage: ['image rm IMAGE...'],
   description: ['Deletes images from the store. Pods made of them keep working.', IMAGES],
+  words: ['image'],
   flags: {},
   build: (): NoFlags => ({}),
   load: () => import('../../commands/image/rm.ts'),
@@ -102,6 +103,7 @@ export const exportImage: CommandSpec = command({
     'Saves an image of the store as a file, byte for byte as it was imported but uncompressed.',
     IMAGES,
   ],
+  words: ['image', 'file'],
   flags: { overwrite: booleanFlag('Replace the file if it exists') },
   build: (values): ImageExportFlags => ({ overwrite: values.overwrite }),
   acceptsWords: (words) => words.length === 2,
@@ -117,6 +119,7 @@ const unpackFlags = {
 export const extract: CommandSpec = command({
   usage: ['image extract IMAGE OUTPUT_DIR'],
   description: ['Unpacks one image, without its dependencies, into a directory.', IMAGES],
+  words: ['image', 'directory'],
   flags: unpackFlags,
   build: (values): ImageExtractFlags => ({ overwrite: values.overwrite, rootfsOnly: values['rootfs-only'] }),
   acceptsWords: (words) => words.length === 2,
@@ -130,6 +133,7 @@ export const render: CommandSpec = command({
     'Unpacks an image with all its dependencies into a directory, as a pod would see it.',
     IMAGES,
   ],
+  words: ['image', 'directory'],
   flags: unpackFlags,
   build: (values): ImageExtractFlags => ({ overwrite: values.overwrite, rootfsOnly: values['rootfs-only'] }),
   acceptsWords: (words) => words.length === 2,
@@ -140,6 +144,7 @@ export const render: CommandSpec = command({
 export const catManifest: CommandSpec = command({
   usage: ['image cat-manifest IMAGE'],
   description: ['Prints the manifest of an image as JSON.', IMAGES],
+  words: ['image'],
   flags: { 'pretty-print': booleanFlag('Indent the JSON', true) },
   build: (values): ImageCatManifestFlags => ({ prettyPrint: values['pretty-print'] }),
   acceptsWords: (words) => words.length === 1,
@@ -153,6 +158,7 @@ export const verify: CommandSpec = command({
     'Checks what was unpacked of images against its hash, and unpacks again what is damaged.',
     IMAGES,
   ],
+  words: ['image'],
   flags: {},
   build: (): NoFlags => ({}),
   load: () => import('../../commands/image/verify.ts'),

@@ -81,6 +81,7 @@ export const status: CommandSpec = command({
   usage: ['status [--wait=bool|timeout] [--wait-ready=bool|timeout] --uuid-file=FILE | UUID'],
   description: ['Shows the state of a pod, and how its apps ended.', UUIDS],
   examples: [['status --wait=90s 0f746094', 'wait for the end, at most 90 seconds']],
+  words: ['pod'],
   flags: {
     wait: waitFlag('Wait until the pod has finished'),
     'wait-ready': waitFlag('Wait until the apps of the pod are ready'),
@@ -103,6 +104,7 @@ export const status: CommandSpec = command({
 export const catManifest: CommandSpec = command({
   usage: ['cat-manifest --uuid-file=FILE | UUID'],
   description: ['Prints the manifest of a pod as JSON.', UUIDS],
+  words: ['pod'],
   flags: {
     'pretty-print': booleanFlag('Indent the JSON', true),
     'uuid-file': uuidFile,
@@ -122,6 +124,7 @@ export const enter: CommandSpec = command({
   examples: [['enter --app=web 0f746094 /bin/ls /', 'one command in the app web']],
   grammar: 'first-word',
   needsRoot: true,
+  words: ['running-pod', 'program'],
   flags: { app: appFlag },
   build: (values): EnterFlags => present({ app: values.app }),
   acceptsWords: (words) => words.length >= 1,
@@ -132,6 +135,7 @@ export const enter: CommandSpec = command({
 export const stop: CommandSpec = command({
   usage: ['stop [--force] --uuid-file=FILE | UUID ...'],
   description: ['Stops running pods: their apps are asked to end, and killed if they do not.', UUIDS],
+  words: ['running-pod'],
   flags: { force: booleanFlag('Kill the pod at once'), 'uuid-file': uuidFile },
   build: (values): StopFlags => ({ force: values.force, ...present({ uuidFile: values['uuid-file'] }) }),
   acceptsWords: fileOrWords(Infinity),
@@ -143,6 +147,7 @@ export const rm: CommandSpec = command({
   usage: ['rm --uuid-file=FILE | UUID ...'],
   description: ['Deletes pods that do not run, with everything their apps wrote.', UUIDS],
   needsRoot: true,
+  words: ['idle-pod'],
   flags: { 'uuid-file': uuidFile },
   build: (values): RmFlags => present({ uuidFile: values['uuid-file'] }),
   acceptsWords: fileOrWords(Infinity),
@@ -176,6 +181,7 @@ export const gc: CommandSpec = command({
 export const exportPod: CommandSpec = command({
   usage: ['export [--app=APPNAME] UUID OUTPUT_ACI_FILE'],
   description: ['Saves the root of an app of an exited pod as an image file.', UUIDS],
+  words: ['exited-pod', 'file'],
   flags: { app: appFlag, overwrite: booleanFlag('Replace the file if it exists') },
   build: (values): ExportFlags => ({ ...present({ app: values.app }), overwrite: values.overwrite }),
   acceptsWords: (words) => words.length === 2,
