@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { decodeOrThrow } from './codec.ts';
 import { CapabilitySet } from './isolator-linux.ts';
 import { ComputingResource } from './isolator-resource.ts';
-import { AppIsolators, findIsolator, Isolator, isolatorValues, PodIsolators } from './isolator.ts';
+import { AppIsolators, findIsolator, type Isolator, isolatorValues, PodIsolators } from './isolator.ts';
 
 const read = (...isolators: [name: string, value: unknown][]): readonly Isolator[] =>
   decodeOrThrow(
