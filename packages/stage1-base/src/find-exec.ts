@@ -1,7 +1,7 @@
 // Which file an app's exec[0] names (contract 2.6, end). Runs in stage1, on the host, against the app's root.
 
 import { accessSync, constants, statSync } from 'node:fs';
-import path from 'node:path';
+import { isAbsolute, join, resolve } from 'node:path';
 
 import { quote } from '@rkt/diagnostics/quote';
 import { wrap } from '@rkt/diagnostics/rkt-error';
@@ -50,11 +50,11 @@ export interface ProgramSearch {
  * @throws Stage1Error `executable-not-found`
  */
 export function lookUpProgram(rootfs: string, program: string, search: ProgramSearch): string {
-  if (path.isAbsolute(program)) return program;
-  if (program.includes('/')) return path.join(search.cwd, program);
+  if (isAbsolute(program)) return program;
+  if (program.includes('/')) return join(search.cwd, program);
   const directories = searchedDirectories(search);
   for (const directory of directories) {
-    const candidate = path.join(directory, program);
+    const candidate = join(directory, program);
     if (isExecutable(rootfs, candidate)) return candidate;
   }
   throw wrap(
@@ -68,12 +68,12 @@ export function lookUpProgram(rootfs: string, program: string, search: ProgramSe
 
 function searchedDirectories({ cwd, path: paths }: ProgramSearch): string[] {
   if (paths === undefined) return [cwd, '/bin', '/usr/bin'];
-  return paths.split(':').map((directory) => path.resolve(cwd, directory));
+  return paths.split(':').map((directory) => resolve(cwd, directory));
 }
 
 function isExecutable(rootfs: string, file: string): boolean {
   try {
-    const target = path.join(rootfs, resolveInRoot(rootfs, file));
+    const target = join(rootfs, resolveInRoot(rootfs, file));
     if (!statSync(target).isFile()) return false;
     accessSync(target, constants.X_OK);
     return true;

@@ -3,9 +3,9 @@
 // finds them even when their parent is gone.
 
 import { closeSync, constants, openSync, readFileSync, write, writeSync } from 'node:fs';
-import path from 'node:path';
+import { basename, join, normalize } from 'node:path';
 
-import { hasCode, wrap } from '@rkt/diagnostics/rkt-error';
+import { hasCode } from '@rkt/diagnostics/rkt-error';
 import {
   cgroupPids,
   createCgroup,
@@ -15,6 +15,7 @@ import {
   removeCgroup,
 } from '@rkt/linux/cgroup';
 import type { CgroupHierarchy, CgroupMembership } from '@rkt/linux/cgroup';
+import { parseMountInfo } from '@rkt/linux/mount-info';
 import { subcgroupFile } from '@rkt/pod-layout/pod-paths';
 import type { PodDir } from '@rkt/pod-layout/pod-paths';
 
@@ -27,8 +28,17 @@ const SUBCGROUP_FILE_MODE = 0o644;
 export interface PodCgroup {
   /** The pod's path, the same in every hierarchy, with a leading slash. */
   readonly subcgroup: string;
-  /** The pod's directory in every hierarchy, absolute. */
-  readonly directories: readonly string[];
+  /** The pod's directory in every hierarchy. */
+  readonly directories: readonly PodCgroupDirectory[];
+}
+
+/** The pod's directory in one hierarchy. */
+export interface PodCgroupDirectory {
+  readonly version: 1 | 2;
+  /** Absolute. */
+  readonly path: string;
+  /** Whether this process has been in it since before it was asked for: the move need not be waited for again. */
+  readonly joined: boolean;
 }
 
 /** Last component of every pod's cgroup path: what systemd calls a registered machine. */
@@ -55,22 +65,48 @@ export function basePath(memberships: readonly CgroupMembership[]): string {
 export function createPodCgroup(
   pod: PodDir,
   uuid: string,
-  mounted: readonly CgroupHierarchy[] = hierarchies(),
+  mounted: readonly CgroupHierarchy[] = mountedHierarchies(),
 ): PodCgroup | undefined {
-  const subcgroup = path.join(basePath(readCgroups()), podCgroupName(uuid));
-  const directories = mounted
-    .map((hierarchy) => ({ hierarchy, directory: path.join(hierarchy.mountPoint, subcgroup) }))
-    .filter(({ hierarchy, directory }) => createIn(hierarchy, directory))
-    .map(({ directory }) => directory);
+  const memberships = readCgroups();
+  const base = basePath(memberships);
+  const name = podCgroupName(uuid);
+  const subcgroup = basename(base) === name ? base : join(base, name);
+  const directories = directoriesIn(mounted, subcgroup, memberships).filter(createDirectory);
   if (directories.length === 0) return undefined;
   writeNew(subcgroupFile(pod), subcgroup, SUBCGROUP_FILE_MODE);
   return { subcgroup, directories };
 }
 
-function createIn({ controllers, mountPoint }: CgroupHierarchy, directory: string): boolean {
+interface MountedDirectory extends PodCgroupDirectory {
+  readonly hierarchy: CgroupHierarchy;
+}
+
+function directoriesIn(
+  mounted: readonly CgroupHierarchy[],
+  subcgroup: string,
+  memberships: readonly CgroupMembership[] = [],
+): MountedDirectory[] {
+  const unified = memberships.find(({ hierarchyId }) => hierarchyId === 0)?.path;
+  return mounted.map((hierarchy) => ({
+    hierarchy,
+    version: hierarchy.version,
+    path: `${hierarchy.mountPoint}${subcgroup}`,
+    joined: hierarchy.version === 2 && unified === subcgroup,
+  }));
+}
+
+// Hosts have many mounts, of which few are looked at here.
+function mountedHierarchies(): CgroupHierarchy[] {
+  const lines = readFileSync('/proc/self/mountinfo', 'latin1').split('\n');
+  return hierarchies(parseMountInfo(lines.filter((line) => line.includes(' - cgroup')).join('\n')));
+}
+
+function createDirectory({ hierarchy, path }: MountedDirectory): boolean {
   try {
-    createCgroup(directory);
-    if (controllers.includes('cpuset')) inheritCpuset(mountPoint, directory);
+    createCgroup(path);
+    if (hierarchy.version === 1 && hierarchy.controllers.includes('cpuset')) {
+      inheritCpuset(hierarchy.mountPoint, path);
+    }
     return true;
   } catch (error) {
     // Mounted read-only, as in a container: the pod stays where rkt is.
@@ -81,46 +117,44 @@ function createIn({ controllers, mountPoint }: CgroupHierarchy, directory: strin
 
 // A version 1 cpuset starts without CPUs and memory nodes, and nobody can join it.
 function inheritCpuset(mountPoint: string, directory: string): void {
-  const below = path.relative(mountPoint, directory).split('/');
+  const components = directory.slice(mountPoint.length + 1).split('/');
   for (const name of ['cpuset.cpus', 'cpuset.mems']) {
     let inherited = '';
-    for (let depth = 0; depth <= below.length; depth += 1) {
-      const file = path.join(mountPoint, ...below.slice(0, depth), name);
-      const own = readOptional(file);
-      // Version 2 inherits by itself.
-      if (own === undefined) return;
-      if (own.trim() === '') writeExisting(file, inherited);
-      else inherited = own.trim();
+    for (let depth = 0; depth <= components.length; depth += 1) {
+      const file = [mountPoint, ...components.slice(0, depth), name].join('/');
+      const own = readFileSync(file, 'latin1').trim();
+      if (own === '') writeControl(file, inherited);
+      else inherited = own;
     }
   }
 }
 
 /**
- * Moves process `pid` with all its threads into the pod's cgroup. The first move in a while waits some 10 ms for the
- * kernel; that one is made in a thread of libuv's pool: call early, await before anything of the pod runs.
+ * Moves this process into the pod's cgroup. To be followed by execve: in version 1 hierarchies only the main thread
+ * moves, the others end there. Version 2 moves whole processes, and the first such move in a while waits some 10 ms
+ * for the kernel; a thread of libuv's pool waits: call early, await before anything of the pod runs.
  * @throws Stage1Error `cgroup` when a hierarchy refuses
  */
-export async function joinPodCgroup({ directories }: PodCgroup, pid: number): Promise<void> {
-  const [first, ...others] = directories;
-  if (first === undefined) return;
-  await inHierarchy(first, (fd) => writeInThread(fd, String(pid)));
-  // The kernel has done its waiting.
-  for (const directory of others) await inHierarchy(directory, (fd) => void writeSync(fd, String(pid)));
-}
-
-async function inHierarchy(directory: string, move: (fd: number) => Promise<void> | void): Promise<void> {
+export async function joinPodCgroup({ directories }: PodCgroup): Promise<void> {
   try {
-    const fd = openSync(path.join(directory, 'cgroup.procs'), constants.O_WRONLY);
-    try {
-      await move(fd);
-    } finally {
-      closeSync(fd);
+    // The wait of version 2 holds up every other change of cgroups, so it comes last.
+    for (const { version, path } of directories) if (version === 1) writeControl(`${path}/tasks`, '0');
+    for (const { version, path, joined } of directories) {
+      if (version === 2 && !joined) await joinInThread(path);
     }
   } catch (cause) {
-    throw wrap(
-      `unable to join cgroup ${directory}`,
-      new Stage1Error('cgroup', `unable to join cgroup ${directory}: ${(cause as Error).message}`),
-    );
+    throw new Stage1Error('cgroup', `unable to join the pod's cgroup: ${(cause as Error).message}`, {
+      cause,
+    });
+  }
+}
+
+async function joinInThread(directory: string): Promise<void> {
+  const fd = openSync(`${directory}/cgroup.procs`, constants.O_WRONLY);
+  try {
+    await writeInThread(fd, '0');
+  } finally {
+    closeSync(fd);
   }
 }
 
@@ -133,33 +167,36 @@ function writeInThread(fd: number, text: string): Promise<void> {
 /** The cgroup that `run` recorded, or undefined when it recorded none. Its directories need not exist any more. */
 export function findPodCgroup(
   pod: PodDir,
-  mounted: readonly CgroupHierarchy[] = hierarchies(),
+  mounted: readonly CgroupHierarchy[] = mountedHierarchies(),
 ): PodCgroup | undefined {
   const subcgroup = readOptional(subcgroupFile(pod))?.trim();
   if (subcgroup === undefined || subcgroup === '') return undefined;
   // gc kills and deletes what is recorded: the record must name a pod's cgroup and nothing above it.
   if (!isPodCgroup(subcgroup)) throw new Stage1Error('cgroup', `not the cgroup of a pod: ${subcgroup}`);
-  const directories = mounted.map(({ mountPoint }) => path.join(mountPoint, subcgroup));
-  return { subcgroup, directories };
+  return { subcgroup, directories: directoriesIn(mounted, subcgroup) };
 }
 
 function isPodCgroup(subcgroup: string): boolean {
-  return subcgroup === path.normalize(subcgroup) && path.basename(subcgroup).startsWith('machine-rkt\\x2d');
+  return (
+    subcgroup.startsWith('/') &&
+    subcgroup === normalize(subcgroup) &&
+    basename(subcgroup).startsWith('machine-rkt\\x2d')
+  );
 }
 
 /** Processes in the pod's cgroup and below, in any hierarchy, without repeats. */
 export function podPids({ directories }: PodCgroup): number[] {
-  return [...new Set(directories.flatMap((directory) => cgroupPids(directory, { recursive: true })))];
+  return [...new Set(directories.flatMap(({ path }) => cgroupPids(path, { recursive: true })))];
 }
 
 /** Kills every process of the pod and waits for their end. @throws LinuxError `cgroup-busy` */
 export function killPod({ directories }: PodCgroup): void {
-  for (const directory of directories) killCgroup(directory);
+  for (const { path } of directories) killCgroup(path);
 }
 
 /** Removes the pod's cgroup, which must be empty, from every hierarchy. @throws LinuxError `cgroup-busy` */
 export function removePodCgroup({ directories }: PodCgroup): void {
-  for (const directory of directories) removeCgroup(directory);
+  for (const { path } of directories) removeCgroup(path);
 }
 
 function readOptional(file: string): string | undefined {
@@ -171,7 +208,7 @@ function readOptional(file: string): string | undefined {
   }
 }
 
-function writeExisting(file: string, text: string): void {
+function writeControl(file: string, text: string): void {
   const fd = openSync(file, constants.O_WRONLY);
   try {
     writeSync(fd, text);

@@ -1,7 +1,7 @@
 // Which numeric user and groups an app runs as (contract 2.17). Runs in stage1, on the host.
 
 import { lstatSync } from 'node:fs';
-import path from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 
 import { quote } from '@rkt/diagnostics/quote';
 import { hasCode, wrap } from '@rkt/diagnostics/rkt-error';
@@ -66,10 +66,10 @@ function checkedId(id: number): number {
 function ownerOf(kind: IdKind, file: string, rootfs: string, uidRange: UidRange | undefined): number {
   const shift = uidRange?.shift ?? 0;
   // Parents are resolved inside the app's root; the last component is looked at as it is.
-  const parent = resolveInRoot(rootfs, path.dirname(path.resolve('/', file)));
-  const base = path.basename(path.resolve('/', file));
+  const parent = resolveInRoot(rootfs, dirname(resolve('/', file)));
+  const base = basename(resolve('/', file));
   try {
-    const stat = lstatSync(path.join(rootfs, parent, base));
+    const stat = lstatSync(join(rootfs, parent, base));
     return checkedId((kind === 'user' ? stat.uid : stat.gid) - shift);
   } catch (cause) {
     if (!hasCode(cause, 'ENOENT')) throw cause;

@@ -6,7 +6,7 @@
 // between the check and the mount.
 
 import { closeSync, constants, fchmodSync, fstatSync, openSync, readlinkSync, writeFileSync } from 'node:fs';
-import path from 'node:path';
+import { basename, dirname } from 'node:path';
 
 import { quote } from '@rkt/diagnostics/quote';
 import { hasCode } from '@rkt/diagnostics/rkt-error';
@@ -29,7 +29,6 @@ import {
 } from '@rkt/linux/constants';
 import type { Kernel } from '@rkt/linux/kernel';
 import {
-  mkdirAllInRoot,
   openBeneath,
   openDirectoryInRoot,
   openInRoot,
@@ -157,9 +156,9 @@ function openTarget(rootFd: number, target: string, directory: boolean): number 
   }
   if (directory) return openDirectoryInRoot(rootFd, target, NEW_DIRECTORY_MODE);
   const place = resolveInRootFd(rootFd, target);
-  const parentFd = openDirectoryInRoot(rootFd, path.dirname(place), NEW_DIRECTORY_MODE);
+  const parentFd = openDirectoryInRoot(rootFd, dirname(place), NEW_DIRECTORY_MODE);
   try {
-    const name = path.basename(place);
+    const name = basename(place);
     closeSync(openBeneath(parentFd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, NEW_FILE_MODE));
     return openBeneath(parentFd, name, O_PATH | O_NOFOLLOW);
   } finally {
@@ -184,7 +183,6 @@ function refuseMismatch(
 // Best effort: an app that cannot have the file does without (contract 3).
 function writeDefaultHosts(rootFd: number): void {
   try {
-    mkdirAllInRoot(rootFd, '/etc', NEW_DIRECTORY_MODE);
     const fd = openInRoot(rootFd, '/etc/hosts', constants.O_WRONLY | O_CREAT | O_EXCL, 0o644);
     try {
       fchmodSync(fd, 0o644);
@@ -193,7 +191,7 @@ function writeDefaultHosts(rootFd: number): void {
       closeSync(fd);
     }
   } catch {
-    // It exists, or the image has something else at /etc.
+    // It exists, or the image has no directory /etc.
   }
 }
 

@@ -23,7 +23,7 @@ import { FlyError } from './errors.ts';
 import type { EntryPointCall } from './run.ts';
 
 /** Becomes the command; returns an exit status only when it cannot be executed. @throws RktError */
-export async function enter({ args, env, cwd, pid }: EntryPointCall): Promise<number> {
+export async function enter({ args, env, cwd }: EntryPointCall): Promise<number> {
   const { pid: target, app: appName, command } = parseEnterArguments(args);
   const pod = loadPod(cwd);
   const loaded = chooseApp(pod, appName);
@@ -37,7 +37,7 @@ export async function enter({ args, env, cwd, pid }: EntryPointCall): Promise<nu
   const rootFd = openProcess(() => openSync(`/proc/${target}/root`, O_PATH | O_DIRECTORY), target);
   const cgroup = findPodCgroup(podDir(cwd));
   // Before anything of the pod runs.
-  if (cgroup !== undefined) await joinPodCgroup(cgroup, pid);
+  if (cgroup !== undefined) await joinPodCgroup(cgroup);
   // Threads share their root and working directory, which setns refuses to change for all of them.
   kernel.unshare(CLONE_FS);
   kernel.setns(pidfd, CLONE_NEWNS);

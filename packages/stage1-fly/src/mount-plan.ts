@@ -1,6 +1,6 @@
 // What is mounted into the root of fly's one app, and in which order (contract 3). Pure.
 
-import path from 'node:path';
+import { resolve } from 'node:path';
 
 import { quote } from '@rkt/diagnostics/quote';
 import type { RunArguments } from '@rkt/pod-layout/entrypoints';
@@ -81,7 +81,7 @@ function volumeMount(name: string, { path: target, readOnly, volume }: WantedMou
 
 // A mount at /a would hide one made at /a/b before it.
 function byDepth(left: FlyMount, right: FlyMount): number {
-  const depth = ({ target }: FlyMount): number => path.posix.resolve('/', target).split('/').length;
+  const depth = ({ target }: FlyMount): number => resolve('/', target).split('/').length;
   return depth(left) - depth(right);
 }
 

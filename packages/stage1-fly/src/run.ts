@@ -51,7 +51,7 @@ export async function run({ args, env, cwd, pid, logger }: EntryPointCall): Prom
   const dir = podDir(cwd);
   // Joining waits for the kernel: let it, while the rest is done.
   const cgroup = createPodCgroup(dir, options.uuid);
-  const joined = cgroup === undefined ? undefined : joinPodCgroup(cgroup, pid);
+  const joined = cgroup === undefined ? undefined : joinPodCgroup(cgroup);
   joined?.catch(() => {});
 
   const pod = await loadPodQuickly(cwd);

@@ -1,6 +1,8 @@
 // Turns the calling process into the app's. Runs in the process that has rkt's pid (fly), in a child of `enter`, or
 // in the pod as the program systemd starts. Synchronous throughout: it may run after unshare and setns.
 
+import { readFileSync } from 'node:fs';
+
 import { writeStderr } from '@rkt/diagnostics/logger';
 import { hasCode, wrap } from '@rkt/diagnostics/rkt-error';
 import { capabilityNumber } from '@rkt/linux/constants';
@@ -91,6 +93,12 @@ function environmentOf({ environment }: AppProcess): Record<string, string> {
   return variables;
 }
 
+// process.getgroups() adds the effective group, present or not.
+function supplementaryGroups(): number[] {
+  const line = /^Groups:(.*)$/m.exec(readFileSync('/proc/self/status', 'latin1'))?.[1] ?? '';
+  return line.split(' ').filter(Boolean).map(Number);
+}
+
 function realHost(): LaunchHost {
   const kernel = openKernel();
   // Asks /proc, which the app's root need not have.
@@ -100,7 +108,7 @@ function realHost(): LaunchHost {
     facts: {
       uid: process.getuid?.() ?? -1,
       gid: process.getgid?.() ?? -1,
-      groups: process.getgroups?.() ?? [],
+      groups: supplementaryGroups(),
       capabilities: () => ({
         ...kernel.capGet(),
         bounding: kernel.boundingCapabilities(),

@@ -26,7 +26,7 @@ export async function bashCompletion(): Promise<string> {
     functionOf(
       '_rkt_flags',
       leaves.map(({ name, spec }) => [quoted(name), flagWords(spec)]),
-      flagList(Object.entries(GLOBAL_FLAGS)),
+      flagList(visibleFlags(GLOBAL_FLAGS)),
     ),
     functionOf(
       '_rkt_word_kinds',

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -122,6 +122,19 @@ describe('rkt', function () {
       'run: error parsing app image arguments\n  └─an image is required before any app arguments\n',
     );
     assert.equal(rkt('image list --format=x').stderr, 'list: Invalid format option: x\n');
+  });
+  it('writes profiles, and says which file it cannot write', () => {
+    const directory = mkdtempSync(path.join(os.tmpdir(), 'rkt-profile-'));
+    try {
+      const [cpu, memory] = [path.join(directory, 'cpu'), path.join(directory, 'memory')];
+      assert.equal(rkt(['version', '--cpuprofile', cpu, `--memprofile=${memory}`]).status, 0);
+      for (const file of [cpu, memory]) assert.equal(typeof JSON.parse(readFileSync(file, 'utf8')), 'object');
+      const { status, stderr } = rkt(['version', `--cpuprofile=${directory}/none/x`]);
+      assert.equal(status, 254);
+      assert.match(stderr, /^version: .*none\/x/);
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
   });
   it('completion wants bash', () => {
     assert.equal(rkt('completion bash').status, 0);

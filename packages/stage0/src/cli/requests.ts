@@ -26,6 +26,9 @@ export interface GlobalFlags {
   readonly userConfig?: string;
   readonly insecure: InsecureOptions;
   readonly trustKeysFromHttps: boolean;
+  /** Files for profiles of rkt itself. */
+  readonly cpuProfile?: string;
+  readonly memoryProfile?: string;
 }
 
 /** What a command gets: its own flags, its positional arguments, its images. */

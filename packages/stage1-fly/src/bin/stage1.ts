@@ -1,6 +1,6 @@
 // The one program of the fly image: run, enter, gc, stop and stage2, chosen by the name it is called by.
 
-import path from 'node:path';
+import { basename } from 'node:path';
 
 import { main } from '@rkt/diagnostics/exit';
 import { createLogger } from '@rkt/diagnostics/logger';
@@ -10,11 +10,11 @@ import type { EntryPointCall } from '../run.ts';
 /** Prefix of what each program prints (contract, conventions). */
 const PREFIXES: Readonly<Record<string, string>> = { enter: 'fly-enter' };
 
-const name = path.basename(process.argv0);
+const name = basename(process.argv0);
 const prefix = PREFIXES[name] ?? name;
 const debug = process.argv.includes('--debug');
 
-await main(prefix, debug, async () => {
+void main(prefix, debug, async () => {
   // Modes are explicit; the app gets a mask of its own.
   process.umask(0);
   const call: EntryPointCall = {

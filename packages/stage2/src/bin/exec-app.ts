@@ -4,4 +4,4 @@ import { main } from '@rkt/diagnostics/exit';
 
 import { execApp } from '../exec-app.ts';
 
-await main('stage2', false, () => execApp(process.argv.slice(2)));
+void main('stage2', false, () => execApp(process.argv.slice(2)));

@@ -3,7 +3,7 @@
 import { DEFAULT_DATA_DIR } from '@rkt/pod-layout/data-dir';
 
 import type { Flag, FlagValues } from '../flag.ts';
-import { booleanFlag, directoryFlag } from '../flag-types.ts';
+import { booleanFlag, directoryFlag, textFlag } from '../flag-types.ts';
 import type { GlobalFlags, InsecureOptions } from '../requests.ts';
 import { insecureOptions } from './insecure.ts';
 
@@ -15,6 +15,8 @@ type GlobalTable = {
   readonly 'user-config': Flag<string | undefined>;
   readonly 'insecure-options': Flag<InsecureOptions>;
   readonly 'trust-keys-from-https': Flag<boolean>;
+  readonly cpuprofile: Flag<string>;
+  readonly memprofile: Flag<string>;
 };
 
 /** Flags of every command. */
@@ -26,6 +28,8 @@ export const GLOBAL_FLAGS: GlobalTable = {
   'user-config': directoryFlag('Configuration of the user, read last', undefined),
   'insecure-options': insecureOptions,
   'trust-keys-from-https': booleanFlag('Accept keys that were found over https without asking'),
+  cpuprofile: textFlag('File to write a CPU profile to', 'FILE', '', { hidden: true }),
+  memprofile: textFlag('File to write a heap snapshot to', 'FILE', '', { hidden: true }),
 };
 
 /** The request made of the values of {@link GLOBAL_FLAGS}. */
@@ -39,5 +43,7 @@ export function buildGlobalFlags(raw: Readonly<Record<string, unknown>>): Global
     ...(values['user-config'] === undefined ? {} : { userConfig: values['user-config'] }),
     insecure: values['insecure-options'],
     trustKeysFromHttps: values['trust-keys-from-https'],
+    ...(values.cpuprofile === '' ? {} : { cpuProfile: values.cpuprofile }),
+    ...(values.memprofile === '' ? {} : { memoryProfile: values.memprofile }),
   };
 }

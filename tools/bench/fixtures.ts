@@ -1,0 +1,132 @@
+// What the rows of the bench run on: data directories, images, pods and a bare container. Runs in the bench process.
+import { execFileSync, spawnSync } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import { writeAci } from '@rkt/testkit/aci-builder';
+import { debianImage } from '@rkt/testkit/debian-image';
+import { imageManifest } from '@rkt/testkit/manifests';
+import { dataDir as brandedDataDir } from '@rkt/pod-layout/data-dir';
+import { podStateDir } from '@rkt/pod-layout/pod-paths';
+import { cacheDir, distDir } from '../workspace.ts';
+import { CLEAN_ENVIRONMENT, timeOnce } from './measure.ts';
+
+export const benchDir: string = path.join(cacheDir, 'bench');
+export const rkt: string = process.env['RKT_BIN'] ?? path.join(distDir, 'rkt');
+export const flyImage: string = path.join(distDir, 'stage1-fly.aci');
+
+/** A program that does nothing, without a C library; the smallest app there is. */
+export function staticTrue(): string {
+  const source = path.join(benchDir, 'true.c');
+  const output = path.join(benchDir, 'true');
+  fs.writeFileSync(
+    source,
+    'void _start(void) { __asm__ volatile("syscall" : : "a"(231L), "D"(0L)); for (;;); }\n',
+  );
+  execFileSync('tcc', ['-nostdlib', '-static', '-o', output, source]);
+  return output;
+}
+
+export interface Image {
+  readonly file: string;
+  readonly key: string;
+}
+
+/** An image whose app is {@link staticTrue}. */
+export function trueImage(): Image {
+  const content = fs.readFileSync(staticTrue());
+  const manifest = imageManifest({ name: 'example.com/true', exec: ['/true'] });
+  const { path: file, key } = writeAci(path.join(benchDir, 'true.aci'), {
+    manifest,
+    files: [{ path: '/true', mode: 0o755, content }],
+  });
+  return { file, key };
+}
+
+/** An image whose app sleeps until it is killed. */
+export function sleepImage(): Image {
+  const manifest = imageManifest({ name: 'example.com/sleep', exec: ['/busybox', 'sleep', '1000'] });
+  const { path: file, key } = writeAci(path.join(benchDir, 'sleep.aci'), {
+    manifest,
+    files: [{ path: '/busybox', mode: 0o755, content: fs.readFileSync('/bin/busybox') }],
+  });
+  return { file, key };
+}
+
+/** The gzipped image of a real Debian root; made by debootstrap at the first use, which takes minutes. */
+export function debian(): string {
+  return debianImage('gzip');
+}
+
+/** The command rkt with a data directory below .cache/bench, and no configuration of the machine. */
+export function rktWith(name: string): { command: string[]; data: string } {
+  const data = path.join(benchDir, name);
+  const empty = path.join(benchDir, 'no-config');
+  fs.mkdirSync(empty, { recursive: true });
+  const configs = ['local-config', 'system-config', 'user-config'].map((flag) => `--${flag}=${empty}`);
+  return { command: [rkt, `--dir=${data}`, ...configs, '--insecure-options=image'], data };
+}
+
+/** Removes a data directory and whatever a pod in it has left mounted. */
+export function removeData(data: string): void {
+  const mounts = fs.readFileSync('/proc/self/mounts', 'utf8').split('\n');
+  const points = mounts
+    .map((line) => line.split(' ')[1] ?? '')
+    .filter((point) => point.startsWith(`${data}/`));
+  for (const point of points.reverse()) spawnSync('umount', ['-l', point]);
+  fs.rmSync(data, { recursive: true, force: true });
+}
+
+/** Runs one fly pod and copies its directory, exited as it is, until there are `count`. */
+export function exitedPods(command: readonly string[], data: string, image: string, count: number): void {
+  timeOnce([...command, 'run', '--net=host', `--stage1-image=${flyImage}`, image]);
+  const run = podStateDir(brandedDataDir(data), 'run');
+  const [first] = fs.readdirSync(run);
+  if (first === undefined) throw new Error(`${run}: no pod`);
+  for (let made = 1; made < count; made += 1) {
+    execFileSync('cp', ['-a', '--one-file-system', path.join(run, first), path.join(run, randomUUID())]);
+  }
+}
+
+/**
+ * The same stage1 root with nothing of ours in the way: its systemd-nspawn, its systemd, and one unit that runs true.
+ * Returns the command that boots it.
+ */
+export function bareContainer(): string[] {
+  const directory = path.join(benchDir, 'bare');
+  const root = path.join(directory, 'rootfs');
+  fs.rmSync(directory, { recursive: true, force: true });
+  fs.mkdirSync(directory, { recursive: true });
+  execFileSync('tar', ['-xpf', path.join(distDir, 'stage1-nspawn.aci'), '-C', directory]);
+  const units = path.join(root, 'usr/lib/systemd/system');
+  fs.rmSync(units, { recursive: true, force: true });
+  fs.mkdirSync(units, { recursive: true });
+  fs.copyFileSync(staticTrue(), path.join(root, 'true'));
+  fs.writeFileSync(path.join(units, 'default.target'), '[Unit]\nDefaultDependencies=no\nWants=app.service\n');
+  fs.writeFileSync(
+    path.join(units, 'app.service'),
+    '[Unit]\nDefaultDependencies=no\nSuccessAction=exit-force\nFailureAction=exit-force\n[Service]\nExecStart=/true\n',
+  );
+  const libraries = path.join(root, 'usr/lib/x86_64-linux-gnu');
+  const loader = [path.join(libraries, 'ld-linux-x86-64.so.2'), '--inhibit-cache', '--library-path'];
+  const nspawn = [...loader, `${libraries}:${libraries}/systemd`, path.join(root, 'usr/bin/systemd-nspawn')];
+  const flags = [
+    '--quiet',
+    '--register=no',
+    '--keep-unit',
+    '--link-journal=no',
+    '--console=pipe',
+    `--directory=${root}`,
+  ];
+  return [...nspawn, ...flags, '--boot', '--', '--log-target=null', '--show-status=no'];
+}
+
+/** Runs a program and returns what it prints. */
+export function outputOf(command: readonly string[]): string {
+  const [program = '', ...args] = command;
+  return execFileSync(program, args, {
+    encoding: 'utf8',
+    env: CLEAN_ENVIRONMENT,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+}
