@@ -3,7 +3,8 @@
 
 import { readSync } from 'node:fs';
 
-import { type Compression } from './compression.ts';
+import type { AciCompression } from '@rkt/spec/aci';
+
 import { refuse, UnpackError } from './errors.ts';
 import type { ArchiveLimits } from './limits.ts';
 
@@ -26,7 +27,7 @@ export type ReadProgress = (bytesRead: number) => void;
  */
 export async function* decompressed(
   file: ArchiveFile,
-  compression: Compression,
+  compression: AciCompression,
   limits: ArchiveLimits,
   progress: ReadProgress = () => undefined,
 ): AsyncGenerator<Buffer, void, undefined> {
@@ -47,7 +48,7 @@ export async function* decompressed(
 
 function streamOf(
   file: ArchiveFile,
-  compression: Compression,
+  compression: AciCompression,
   count: ReadProgress,
 ): AsyncIterable<Buffer> | Iterable<Buffer> {
   switch (compression) {
