@@ -220,7 +220,9 @@ export class ImageStore implements Disposable {
       const newest = imagesNamed(db, row.name).every(({ importTime }) => importTime <= row.importTime);
       return { key: row.key, isNewest: newest && !row.latest };
     }, undefined);
-    return found !== undefined && this.hasKey(found.key) && existsSync(this.blobPath(found.key)) ? found : undefined;
+    return found !== undefined && this.hasKey(found.key) && existsSync(this.blobPath(found.key))
+      ? found
+      : undefined;
   }
 
   close(): void {
@@ -271,5 +273,10 @@ export class ImageStore implements Disposable {
 /** The exclusive lock on one image (contract stage0 7.4). */
 export function lockKey(data: DataDir, key: ImageKey): FileLock {
   ensureDirectory(imageLocksDir(data));
-  return lockFile(imageLockFile(data, key), { exclusive: true, wait: true, create: true, mode: STORE_FILE_MODE });
+  return lockFile(imageLockFile(data, key), {
+    exclusive: true,
+    wait: true,
+    create: true,
+    mode: STORE_FILE_MODE,
+  });
 }

@@ -4,7 +4,20 @@
 // synchronous and takes a few system calls.
 
 import { createHash, randomBytes } from 'node:crypto';
-import { chmodSync, chownSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 
 import type { Logger } from '@rkt/diagnostics/logger';
@@ -105,7 +118,11 @@ export class TreeStore {
   /** Copies the root of a rendered tree, for pods without overlay. `target` is made when it is missing. */
   copyRootfs(id: string, target: string, shift: OwnerShift = {}): void {
     makeRootfs(target);
-    copyTree(this.rootfs(id), target, openKernel(), { ...this.#writerOptions(), ...shiftOptions(shift), digests: false });
+    copyTree(this.rootfs(id), target, openKernel(), {
+      ...this.#writerOptions(),
+      ...shiftOptions(shift),
+      digests: false,
+    });
   }
 
   /** The ID the tree of `key` has. */
@@ -165,7 +182,10 @@ export class TreeStore {
       mkdirSync(directory, { mode: TREE_DIR_MODE });
       makeRootfs(treeRootfs(directory));
     });
-    return new StagedTree(directory, new TreeWriter(openKernel(), treeRootfs(directory), this.#writerOptions()));
+    return new StagedTree(
+      directory,
+      new TreeWriter(openKernel(), treeRootfs(directory), this.#writerOptions()),
+    );
   }
 
   /**
@@ -215,11 +235,7 @@ export class TreeStore {
     }
   }
 
-  #unpack(
-    layers: readonly Layer[],
-    rootfs: string,
-    options: Partial<TreeWriterOptions>,
-  ): ContentDigests {
+  #unpack(layers: readonly Layer[], rootfs: string, options: Partial<TreeWriterOptions>): ContentDigests {
     const writer = new TreeWriter(openKernel(), rootfs, { ...this.#writerOptions(), ...options });
     try {
       const provided: ProvidedPaths = new Map();
@@ -323,4 +339,3 @@ function shiftOptions({ uidShift, gidShift, idCount }: OwnerShift): Partial<Tree
   if (uidShift === undefined && gidShift === undefined) return {};
   return { uidShift: uidShift ?? 0, gidShift: gidShift ?? 0, idCount: idCount ?? DEFAULT_ID_COUNT };
 }
-
