@@ -42,23 +42,23 @@ export function checkPlatform(image: ImageManifest): void {
 }
 
 /** Records the image for app `name` and renders it: into the tree store with overlay, else into the pod. */
-export function prepareAppImage(
+export async function prepareAppImage(
   target: AppImageTarget,
   name: string,
   key: ImageKey,
   manifestText: string,
-): void {
+): Promise<void> {
   const { pod, treeStore, overlay, privateUsers } = target;
   mkdirSync(appInfoDir(pod, name), { mode: POD_DIR_MODE });
   writeFileSync(appImageManifestFile(pod, name), manifestText, { mode: POD_FILE_MODE });
   if (overlay) {
-    const { id } = treeStore.render(key);
+    const { id } = await treeStore.render(key);
     writeFileSync(appTreeIdFile(pod, name), id, { mode: POD_FILE_MODE });
     return;
   }
   const directory = appDir(stage1Rootfs(pod), name);
   mkdirSync(directory, { recursive: true, mode: POD_DIR_MODE });
-  treeStore.renderInto(key, directory, shiftOf(privateUsers));
+  await treeStore.renderInto(key, directory, shiftOf(privateUsers));
 }
 
 /** The owner shift of a pod's files as the tree store takes it. */

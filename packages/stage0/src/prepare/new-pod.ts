@@ -15,7 +15,7 @@ import { loadConfig } from '../config/load.ts';
 import { fetchContext, type FetchContext, findImage } from '../fetch/finder.ts';
 import { overlayUsable } from '../launch/launch.ts';
 import { rktGroupId } from '../launch/rkt-group.ts';
-import { during } from '../pod/context.ts';
+import { duringAsync } from '../pod/context.ts';
 import { createPod, type LockedPod } from '../pod/pod.ts';
 import { pullPolicy } from './checks.ts';
 import { preparePod } from './prepare.ts';
@@ -55,7 +55,7 @@ export async function newPod(
         },
       }),
     };
-    during('error setting up stage0', () =>
+    await duringAsync('error setting up stage0', () =>
       preparePod(pod.dir, { flags, apps: found, stage1, overlay, env }, context),
     );
   } catch (error) {

@@ -24,7 +24,7 @@ import type { ImageKey } from '@rkt/spec/image-id';
 import { parsePodManifest, serializePodManifest } from '@rkt/spec/pod-manifest';
 
 import type { AppRequest, PrepareFlags } from '../cli/requests.ts';
-import { during } from '../pod/context.ts';
+import { during, duringAsync } from '../pod/context.ts';
 import type { ImageStore } from '../store/store.ts';
 import type { TreeStore } from '../treestore/tree-store.ts';
 import { checkPlatform, prepareAppImage, shiftOf } from './app-image.ts';
@@ -53,27 +53,29 @@ export interface PrepareContext {
 type PodApps = readonly { readonly name: string; readonly key: ImageKey }[];
 
 /** Fills the pod directory. The pod is complete once its manifest is there. */
-export function preparePod(pod: PodDir, request: PodRequest, context: PrepareContext): void {
+export async function preparePod(pod: PodDir, request: PodRequest, context: PrepareContext): Promise<void> {
   const privateUsers = chooseUidRange(request);
   mkdirSync(appsInfoDir(pod), { mode: POD_DIR_MODE });
-  during('error preparing stage1', () => prepareStage1(pod, request, privateUsers, context));
+  await duringAsync('error preparing stage1', () => prepareStage1(pod, request, privateUsers, context));
   const { text, apps } = podManifest(request, context);
   for (const { name, key } of apps) {
-    during(`error preparing image ${key}`, () => prepareApp(pod, name, key, request, privateUsers, context));
+    await duringAsync(`error preparing image ${key}`, () =>
+      prepareApp(pod, name, key, request, privateUsers, context),
+    );
   }
   if (!request.overlay) linkImages(stage1Rootfs(pod), apps);
   context.logger.debug('Writing pod manifest');
   writeMarks(pod, request, privateUsers, text);
 }
 
-function prepareStage1(
+async function prepareStage1(
   pod: PodDir,
   { stage1, overlay }: PodRequest,
   privateUsers: UidRange | undefined,
   { store, treeStore, logger }: PrepareContext,
-): void {
+): Promise<void> {
   logger.debug('Preparing stage1');
-  const tree = treeStore.render(stage1);
+  const tree = await treeStore.render(stage1);
   mkdirSync(stage1Dir(pod), { mode: POD_DIR_MODE });
   logger.debug('Writing image manifest');
   writeFileSync(stage1ManifestFile(pod), store.readManifestText(stage1), { mode: POD_FILE_MODE });
@@ -81,18 +83,18 @@ function prepareStage1(
   writeFileSync(stage1TreeIdFile(pod), tree.id, { mode: POD_FILE_MODE });
 }
 
-function prepareApp(
+async function prepareApp(
   pod: PodDir,
   name: string,
   key: ImageKey,
   { overlay }: PodRequest,
   privateUsers: UidRange | undefined,
   { store, treeStore, logger }: PrepareContext,
-): void {
+): Promise<void> {
   logger.debug(`Loading image ${key}`);
   checkPlatform(store.readManifest(key));
   logger.debug('Writing image manifest');
-  prepareAppImage({ pod, treeStore, overlay, privateUsers }, name, key, store.readManifestText(key));
+  await prepareAppImage({ pod, treeStore, overlay, privateUsers }, name, key, store.readManifestText(key));
 }
 
 function podManifest(request: PodRequest, { store }: PrepareContext): { text: string; apps: PodApps } {
