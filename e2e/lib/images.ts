@@ -5,6 +5,7 @@ import { writeAci } from '@rkt/testkit/aci-builder';
 import { minimalImage } from '@rkt/testkit/debian-image';
 import { inspectFiles, inspectManifest } from '@rkt/testkit/inspect';
 import type { ManifestOptions } from '@rkt/testkit/manifests';
+import { imageManifest } from '@rkt/testkit/manifests';
 import type { StubOptions } from '@rkt/testkit/stub-stage1';
 import { stubStage1 } from '@rkt/testkit/stub-stage1';
 
@@ -27,20 +28,13 @@ export function shellImage(rkt: Rkt, script: string, options: ManifestOptions = 
   return writeImage(rkt, minimalImage({ exec: ['/bin/sh', '-c', script], ...options }));
 }
 
-/** An image that cannot run anything, tiny and quick. */
+/** An image that cannot run anything, tiny and quick; it has an app section only if `exec` is given. */
 export function tinyImage(rkt: Rkt, options: ManifestOptions = {}): string {
-  const { manifest } = minimalTiny(options);
-  return writeImage(rkt, {
-    manifest,
-    files: [{ path: 'etc/' }, { path: 'file', content: options.name ?? 'tiny' }],
-  });
+  const manifest = imageManifest({ name: 'example.com/tiny', ...options });
+  return writeImage(rkt, { manifest, files: [{ path: 'etc/' }, { path: 'file', content: 'tiny' }] });
 }
 
 /** A stage1 of shell scripts on the host; gives the flag that chooses it. */
 export function stubFlag(rkt: Rkt, options: StubOptions = {}): string {
   return `--stage1-path=${writeImage(rkt, stubStage1(options))}`;
-}
-
-function minimalTiny(options: ManifestOptions): Pick<AciDescription, 'manifest'> {
-  return { manifest: inspectManifest([], { name: 'example.com/tiny', ...options }) };
 }

@@ -156,12 +156,16 @@ export class Rkt implements Disposable {
   /** Ends what tests left running and collects all pods; contract stage0 10.9 wants exit 0 of this gc. */
   async sweep(): Promise<void> {
     const running = this.#started.splice(0).filter((each) => !each.isOver);
-    this.seenPods.push(...POD_DIRECTORIES.flatMap((directory) => this.podsIn(directory)));
     const pods = this.podsIn('run');
     if (running.length > 0 && pods.length > 0) await this.run(['stop', '--force', ...pods]);
     for (const each of running) each.kill('SIGKILL');
     await Promise.allSettled(running.map((each) => each.ended));
+    const all = POD_DIRECTORIES.flatMap((directory) => this.podsIn(directory));
+    if (all.length === 0) return;
+    this.seenPods.push(...all);
     await this.ok(['gc', '--grace-period=0s', '--expire-prepared=0s']);
+    const kept = POD_DIRECTORIES.flatMap((directory) => this.podsIn(directory));
+    assert.deepEqual(kept, [], 'gc left pods behind');
   }
 
   [Symbol.dispose](): void {

@@ -18,6 +18,8 @@ export interface StubOptions {
   readonly enter?: string;
   readonly gc?: string;
   readonly stop?: string;
+  /** Entry points the image does not offer although it could. */
+  readonly without?: readonly string[];
   /** Annotations beside the entry points, e.g. the interface version. */
   readonly annotations?: Readonly<Record<string, string>>;
   readonly files?: readonly AciFile[];
@@ -66,11 +68,12 @@ export function stubStage1({
   enter = 'exit 0',
   gc = 'exit 0',
   stop,
+  without = [],
   annotations = {},
   files = [],
 }: StubOptions = {}): AciDescription {
   const scripts = Object.entries({ run, enter, gc, stop }).filter(
-    (entry): entry is [string, string] => entry[1] !== undefined,
+    (entry): entry is [string, string] => entry[1] !== undefined && !without.includes(entry[0]),
   );
   const entryPoints = scripts.map(([entry]): [string, string] => [
     `coreos.com/rkt/stage1/${entry}`,

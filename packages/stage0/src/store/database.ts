@@ -1,0 +1,138 @@
+// The metadata of images: a small SQLite file that is opened, used and closed inside a flock of its directory for each
+// transaction, so that any number of processes may share it (contract stage0 7.1). Runs in stage0.
+
+import { chmodSync, existsSync } from 'node:fs';
+import type { DatabaseSync } from 'node:sqlite';
+
+import { hasCode } from '@rkt/diagnostics/rkt-error';
+import { type FileLock, lockDirectory } from '@rkt/linux/file-lock';
+import { dbDir, dbFile, type DataDir, STORE_FILE_MODE } from '@rkt/pod-layout/data-dir';
+
+import { ensureDirectory } from './directories.ts';
+import { StoreError } from './errors.ts';
+
+const SCHEMA_VERSION = 1;
+
+const SCHEMA = `
+  CREATE TABLE aciinfo (
+    blobkey TEXT PRIMARY KEY, name TEXT NOT NULL, importtime INTEGER NOT NULL,
+    latest INTEGER NOT NULL, size INTEGER NOT NULL, treestoresize INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX aciinfo_name ON aciinfo (name);
+  CREATE TABLE remote (
+    aciurl TEXT PRIMARY KEY, sigurl TEXT NOT NULL, etag TEXT NOT NULL, blobkey TEXT NOT NULL,
+    cachemaxage INTEGER NOT NULL, downloadtime INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE file (
+    dev INTEGER NOT NULL, ino INTEGER NOT NULL, size INTEGER NOT NULL, mtime INTEGER NOT NULL,
+    ctime INTEGER NOT NULL, blobkey TEXT NOT NULL, PRIMARY KEY (dev, ino)
+  ) STRICT;
+  PRAGMA user_version = ${SCHEMA_VERSION};
+`;
+
+/** Runs transactions on the metadata of one data directory. */
+export class Database {
+  readonly #data: DataDir;
+
+  constructor(data: DataDir) {
+    this.#data = data;
+  }
+
+  /** Runs `query` on what is stored; `none` when nothing was stored yet. @throws StoreError `database` */
+  read<Result>(query: (db: DatabaseSync) => Result, none: Result): Result {
+    if (!existsSync(dbFile(this.#data))) return none;
+    using lock = this.#lock(false);
+    if (lock === undefined) return none;
+    try {
+      return this.#run(true, query);
+    } catch (error) {
+      // A writer was killed in the middle: its journal must be rolled back, which takes the right to write.
+      if (!isSqlite(error, UNFINISHED)) throw this.#explain(error);
+    }
+    lock.release();
+    return this.write(query);
+  }
+
+  /** Runs `change` as one transaction. @throws StoreError `database`, KernelError when the directory cannot be written */
+  write<Result>(change: (db: DatabaseSync) => Result): Result {
+    ensureDirectory(dbDir(this.#data));
+    using _lock = this.#lock(true);
+    try {
+      return this.#run(false, change);
+    } catch (error) {
+      throw this.#explain(error);
+    }
+  }
+
+  #lock(exclusive: boolean): FileLock | undefined {
+    try {
+      return lockDirectory(dbDir(this.#data), { exclusive, wait: true });
+    } catch (error) {
+      if (!exclusive && hasCode(error, 'ENOENT')) return undefined;
+      throw error;
+    }
+  }
+
+  #run<Result>(readOnly: boolean, work: (db: DatabaseSync) => Result): Result {
+    const sqlite = process.getBuiltinModule('node:sqlite');
+    const file = dbFile(this.#data);
+    const isNew = !existsSync(file);
+    const db = new sqlite.DatabaseSync(file, { readOnly });
+    try {
+      if (isNew) chmodSync(file, STORE_FILE_MODE);
+      const version = Number(db.prepare('PRAGMA user_version').get()?.['user_version'] ?? 0);
+      if (version > SCHEMA_VERSION) {
+        throw new StoreError(
+          'database',
+          `image database ${file} has version ${version}, this rkt knows versions up to ${SCHEMA_VERSION}`,
+          { hint: 'use the newer rkt that wrote it' },
+        );
+      }
+      if (readOnly && version === 0) throw new UninitializedError();
+      if (readOnly) return work(db);
+      db.exec('BEGIN IMMEDIATE');
+      if (version === 0) db.exec(SCHEMA);
+      const result = work(db);
+      db.exec('COMMIT');
+      return result;
+    } finally {
+      db.close();
+    }
+  }
+
+  #explain(error: unknown): unknown {
+    if (!isSqlite(error)) return error;
+    const { errcode, message } = error as unknown as { errcode?: number; message: string };
+    const file = dbFile(this.#data);
+    const primary = (errcode ?? 0) & 0xff;
+    if (primary === SQLITE_CORRUPT || primary === SQLITE_NOTADB) {
+      return new StoreError('database', `image database ${file} is damaged: ${message}`, {
+        hint: 'remove the file and fetch the images again',
+      });
+    }
+    const reason = REASONS.get(primary) ?? message;
+    return new StoreError('database', `image database ${file}: ${reason}`);
+  }
+}
+
+// A file that was made but never got its tables: a writer was killed before its first commit.
+class UninitializedError extends Error {}
+
+const SQLITE_READONLY = 8;
+const SQLITE_CORRUPT = 11;
+const SQLITE_FULL = 13;
+const SQLITE_CANTOPEN = 14;
+const SQLITE_NOTADB = 26;
+const REASONS = new Map([
+  [SQLITE_READONLY, 'permission denied or read-only file system'],
+  [SQLITE_FULL, 'no space left on device'],
+  [SQLITE_CANTOPEN, 'permission denied or no such file or directory'],
+]);
+const UNFINISHED = new Set([SQLITE_READONLY, SQLITE_CANTOPEN]);
+
+function isSqlite(error: unknown, primaryCodes?: ReadonlySet<number>): boolean {
+  if (error instanceof UninitializedError) return primaryCodes !== undefined;
+  const { code, errcode } = error as { code?: unknown; errcode?: number };
+  if (code !== 'ERR_SQLITE_ERROR') return false;
+  return primaryCodes === undefined || primaryCodes.has((errcode ?? 0) & 0xff);
+}

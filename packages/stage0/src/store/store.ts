@@ -1,0 +1,283 @@
+// The image store: blobs and manifests as files, metadata in a database beside them (contract stage0 7.1-7.5).
+// Runs in stage0.
+//
+// An image is there when its manifest file is. The blob is put before the manifest and removed after it, and rows of
+// the database are written last and deleted first: a process may be killed anywhere in between.
+
+import { existsSync, openSync, readFileSync, rmSync, statSync, utimesSync } from 'node:fs';
+
+import type { Logger } from '@rkt/diagnostics/logger';
+import { hasCode, wrap } from '@rkt/diagnostics/rkt-error';
+import { withKernelErrors } from '@rkt/linux/errno';
+import { type FileLock, lockDirectory, lockFile } from '@rkt/linux/file-lock';
+import {
+  blobFile,
+  casDir,
+  imageLockFile,
+  imageLocksDir,
+  imageManifestFile,
+  STORE_FILE_MODE,
+  type DataDir,
+} from '@rkt/pod-layout/data-dir';
+import type { ImageKey } from '@rkt/spec/image-id';
+import { type ImageManifest, parseImageManifest } from '@rkt/spec/image-manifest';
+import type { Label } from '@rkt/spec/labels';
+
+import { Database } from './database.ts';
+import { ensureDirectory } from './directories.ts';
+import { StoreError } from './errors.ts';
+import type { ImageSource, ImportOptions } from './import.ts';
+import { isKey, resolveId, resolveName } from './resolve.ts';
+import {
+  allImages,
+  deleteImage,
+  type AciInfoRow,
+  type FileIdentity,
+  findFile,
+  findImageRow,
+  findRemote,
+  imagesNamed,
+  putFile,
+  putImage,
+  putRemote,
+  type RemoteRow,
+  setTreeSize,
+} from './rows.ts';
+
+/** An image of the store. Times are milliseconds since 1970 with a fraction. */
+export interface AciInfo extends AciInfoRow {
+  readonly lastUsed: number;
+}
+
+/** Options of {@link openStore}. */
+export interface StoreOptions {
+  readonly logger: Logger;
+  /** The clock, in milliseconds since 1970. */
+  readonly now?: () => number;
+}
+
+/** Opens the store of a data directory, making what is missing. @throws KernelError */
+export function openStore(data: DataDir, options: StoreOptions): ImageStore {
+  return new ImageStore(data, lockCas(data), options);
+}
+
+function lockCas(data: DataDir): FileLock {
+  try {
+    return lockDirectory(casDir(data), { exclusive: false, wait: true });
+  } catch (error) {
+    if (!hasCode(error, 'ENOENT')) throw error;
+  }
+  ensureDirectory(casDir(data));
+  return lockDirectory(casDir(data), { exclusive: false, wait: true });
+}
+
+/** Open until {@link close}. Finding an image by ID and reading its manifest touches nothing but its files. */
+export class ImageStore implements Disposable {
+  readonly data: DataDir;
+  readonly logger: Logger;
+  readonly #lock: FileLock;
+  readonly #database: Database;
+  readonly #now: () => number;
+  readonly #manifests = new Map<ImageKey, { readonly text: string; readonly manifest: ImageManifest }>();
+
+  constructor(data: DataDir, lock: FileLock, { logger, now = Date.now }: StoreOptions) {
+    this.data = data;
+    this.logger = logger;
+    this.#lock = lock;
+    this.#database = new Database(data);
+    this.#now = now;
+  }
+
+  /** The image whose ID starts like `hash`. @throws StoreError */
+  resolveKey(hash: string): ImageKey {
+    return isKey(hash) && this.hasKey(hash) ? hash : resolveId(this.data, hash);
+  }
+
+  /** The best image of that name with all of `labels`. @throws StoreError `not-found` */
+  findByName(name: string, labels: readonly Label[]): ImageKey {
+    const rows = this.#database.read((db) => imagesNamed(db, name), []);
+    return resolveName(name, labels, rows, (key) => this.#manifestOrNothing(key));
+  }
+
+  /** Whether the image is in the store. */
+  hasKey(key: ImageKey): boolean {
+    return isKey(key) && existsSync(imageManifestFile(this.data, key));
+  }
+
+  /** @throws StoreError `not-found`, `damaged` */
+  readManifest(key: ImageKey): ImageManifest {
+    return this.#manifest(key).manifest;
+  }
+
+  /** The manifest's JSON, compact, as every consumer of the image gets it. @throws StoreError */
+  readManifestText(key: ImageKey): string {
+    return this.#manifest(key).text;
+  }
+
+  /** The uncompressed image. */
+  blobPath(key: ImageKey): string {
+    return blobFile(this.data, key);
+  }
+
+  /** The uncompressed image, open for reading; counts as a use. @throws StoreError `not-found` */
+  openBlob(key: ImageKey): number {
+    try {
+      const fd = withKernelErrors(this.blobPath(key), () => openSync(this.blobPath(key), 'r'));
+      this.touch(key);
+      return fd;
+    } catch (error) {
+      if (!hasCode(error, 'ENOENT')) throw error;
+      throw new StoreError('not-found', `image ${key} is not in the store`, { cause: undefined });
+    }
+  }
+
+  /** Reads an image file into the store; what is there already is replaced by the same. @throws StoreError, UnpackError */
+  async importAci(source: ImageSource, options: ImportOptions = {}): Promise<ImageKey> {
+    const { importImage } = await import('./import.ts');
+    const imported = await importImage(this.data, source, options);
+    this.#manifests.delete(imported.key);
+    const { key, manifest, sizeBytes } = imported;
+    const { latest = false, remember } = options;
+    const row = { key, name: manifest.name, importTime: this.#now(), latest, sizeBytes };
+    this.#database.write((db) => {
+      putImage(db, { ...row, treeSizeBytes: findImageRow(db, key)?.treeSizeBytes ?? 0 });
+      if (remember !== undefined) putFile(db, remember, key);
+    });
+    return key;
+  }
+
+  /** Notes that the image was imported again without its file having changed. */
+  refreshImport(key: ImageKey): void {
+    this.#database.write((db) => {
+      const row = findImageRow(db, key);
+      if (row !== undefined) putImage(db, { ...row, importTime: this.#now(), latest: false });
+    });
+    this.touch(key);
+  }
+
+  /** All images whose metadata is known. */
+  list(): AciInfo[] {
+    const rows = this.#database.read(allImages, []);
+    return rows.map((row) => ({ ...row, lastUsed: this.#lastUsed(row) }));
+  }
+
+  /** Notes that the image is being used. The time is that of the blob file: cheap, and safe to lose. */
+  touch(key: ImageKey): void {
+    const seconds = this.#now() / 1000;
+    try {
+      utimesSync(this.blobPath(key), seconds, seconds);
+    } catch (error) {
+      // Members of the group rkt may use images that root imported.
+      if (!['EPERM', 'EACCES', 'EROFS', 'ENOENT'].some((code) => hasCode(error, code))) throw error;
+    }
+  }
+
+  /**
+   * Forgets the image and deletes its files.
+   * @returns what could not be deleted; the image counts as removed all the same.
+   * @throws StoreError, KernelError when it is still there.
+   */
+  remove(key: ImageKey): unknown[] {
+    using _lock = this.lockKey(key);
+    this.#database.write((db) => deleteImage(db, key));
+    this.#manifests.delete(key);
+    const failures: unknown[] = [];
+    for (const file of [imageManifestFile(this.data, key), this.blobPath(key)]) {
+      try {
+        withKernelErrors(file, () => rmSync(file, { force: true }));
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    return failures;
+  }
+
+  /** The exclusive lock on one image. */
+  lockKey(key: ImageKey): FileLock {
+    return lockKey(this.data, key);
+  }
+
+  /** Remembers the size of the image's tree; 0 when it is gone. */
+  setTreeSize(key: ImageKey, bytes: number): void {
+    this.#database.write((db) => setTreeSize(db, key, bytes));
+  }
+
+  /** What is known of an earlier download of `url`, if its image is still there. */
+  findRemote(url: string): RemoteRow | undefined {
+    const row = this.#database.read((db) => findRemote(db, url), undefined);
+    return row !== undefined && this.hasKey(row.key) ? row : undefined;
+  }
+
+  writeRemote(row: RemoteRow): void {
+    this.#database.write((db) => putRemote(db, row));
+  }
+
+  /** The image that was read from this very file, if it is still there, and whether its name would find it. */
+  findFile(identity: FileIdentity): { key: ImageKey; isNewest: boolean } | undefined {
+    const found = this.#database.read((db) => {
+      const key = findFile(db, identity);
+      const row = key === undefined ? undefined : findImageRow(db, key);
+      if (row === undefined) return undefined;
+      const newest = imagesNamed(db, row.name).every(({ importTime }) => importTime <= row.importTime);
+      return { key: row.key, isNewest: newest && !row.latest };
+    }, undefined);
+    return found !== undefined && this.hasKey(found.key) && existsSync(this.blobPath(found.key))
+      ? found
+      : undefined;
+  }
+
+  close(): void {
+    this.#lock.release();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #manifest(key: ImageKey): { readonly text: string; readonly manifest: ImageManifest } {
+    const known = this.#manifests.get(key);
+    if (known !== undefined) return known;
+    const text = this.#manifestFileText(key);
+    try {
+      const read = { text, manifest: parseImageManifest(text, `manifest of image ${key}`) };
+      this.#manifests.set(key, read);
+      return read;
+    } catch (error) {
+      throw wrap(`manifest of image ${key} is damaged`, error);
+    }
+  }
+
+  #manifestFileText(key: ImageKey): string {
+    const file = imageManifestFile(this.data, key);
+    try {
+      return withKernelErrors(file, () => readFileSync(file, 'utf8'));
+    } catch (error) {
+      if (!hasCode(error, 'ENOENT')) throw error;
+      throw new StoreError('not-found', `image ${key} is not in the store`);
+    }
+  }
+
+  #manifestOrNothing(key: ImageKey): ImageManifest | undefined {
+    try {
+      return this.readManifest(key);
+    } catch {
+      return undefined;
+    }
+  }
+
+  #lastUsed(row: AciInfoRow): number {
+    const used = statSync(this.blobPath(row.key), { throwIfNoEntry: false })?.mtimeMs;
+    return Math.max(used ?? 0, row.importTime);
+  }
+}
+
+/** The exclusive lock on one image (contract stage0 7.4). */
+export function lockKey(data: DataDir, key: ImageKey): FileLock {
+  ensureDirectory(imageLocksDir(data));
+  return lockFile(imageLockFile(data, key), {
+    exclusive: true,
+    wait: true,
+    create: true,
+    mode: STORE_FILE_MODE,
+  });
+}
