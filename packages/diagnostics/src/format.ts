@@ -1,7 +1,7 @@
 // How an error becomes text: `prefix: context: innermost cause`, or the whole tree with --debug
 // (contract stage0 1.5). Pure; runs in every process.
 
-import { errorChain, RktError } from './rkt-error.ts';
+import { errorChain, type RktError } from './rkt-error.ts';
 
 /** Where and how an error is shown. */
 export interface ErrorFormat {

@@ -3,12 +3,9 @@
 import assert from 'node:assert/strict';
 
 import { decodeOrThrow } from './codec.ts';
-import { stringifyGoJson } from './go-json.ts';
-import { isolatorFromFlag } from './isolator-flags.ts';
-import type { IsolatorFlag } from './isolator-flags.ts';
 import { CapabilitySet } from './isolator-linux.ts';
 import { ComputingResource } from './isolator-resource.ts';
-import { AppIsolators, findIsolator, Isolator, isolatorValues, PodIsolators } from './isolator.ts';
+import { AppIsolators, findIsolator, type Isolator, isolatorValues, PodIsolators } from './isolator.ts';
 
 const read = (...isolators: [name: string, value: unknown][]): readonly Isolator[] =>
   decodeOrThrow(
@@ -92,57 +89,5 @@ describe('lookups', () => {
     assert.deepEqual(isolatorValues(isolators, 'os/linux/capabilities-retain-set', CapabilitySet), [
       { set: ['CAP_KILL'] },
     ]);
-  });
-});
-
-describe('isolatorFromFlag', () => {
-  it('makes the values of the contract', () => {
-    const vectors: [flag: IsolatorFlag, value: string, json: string][] = [
-      ['memory', '16M', '{"name":"resource/memory","value":{"default":false,"request":"16M","limit":"16M"}}'],
-      ['cpu', '1.5', '{"name":"resource/cpu","value":{"default":false,"request":"1500m","limit":"1500m"}}'],
-      ['cpu-shares', '2048', '{"name":"os/linux/cpu-shares","value":2048}'],
-      ['oom-score-adj', '-50', '{"name":"os/linux/oom-score-adj","value":-50}'],
-      [
-        'caps-remove',
-        'CAP_MKNOD',
-        '{"name":"os/linux/capabilities-remove-set","value":{"set":["CAP_MKNOD"]}}',
-      ],
-      [
-        'caps-retain',
-        'CAP_CHOWN,CAP_KILL',
-        '{"name":"os/linux/capabilities-retain-set","value":{"set":["CAP_CHOWN","CAP_KILL"]}}',
-      ],
-      [
-        'seccomp',
-        'mode=retain,errno=EPERM,chmod,chown',
-        '{"name":"os/linux/seccomp-retain-set","value":{"set":["chmod","chown"],"errno":"EPERM"}}',
-      ],
-      [
-        'seccomp',
-        'reboot,mode=remove',
-        '{"name":"os/linux/seccomp-remove-set","value":{"set":["reboot"],"errno":""}}',
-      ],
-    ];
-    for (const [flag, value, json] of vectors) {
-      assert.equal(stringifyGoJson(Isolator.encode(isolatorFromFlag(flag, value))), json);
-    }
-  });
-  it('refuses with the flag and a reason', () => {
-    const bad: [flag: IsolatorFlag, value: string, message: RegExp][] = [
-      ['memory', '4095', /memory limit of 4095 bytes too low\. Try a reasonable value, such as --memory=16M/],
-      ['memory', 'x', /^invalid value in --memory flag "x": bad quantity "x"/],
-      ['cpu-shares', '1', /cpu-shares must be in 2-262144 range/],
-      ['cpu-shares', 'many', /cpu-shares must be a whole number, not "many"/],
-      ['oom-score-adj', '1001', /oom-score-adj must be in -1000-1000 range/],
-      ['caps-retain', '', /set must be non-empty/],
-      ['seccomp', 'chmod', /invalid seccomp mode command-line override/],
-      ['seccomp', 'mode=allow,chmod', /invalid seccomp mode command-line override/],
-      ['seccomp', 'mode=retain,arch=x,chmod', /invalid seccomp command-line override/],
-      ['seccomp', 'mode=retain', /set must be non-empty/],
-      ['seccomp', 'mode=retain,errno=x,chmod', /errno must start with "E"/],
-    ];
-    for (const [flag, value, message] of bad) {
-      assert.throws(() => isolatorFromFlag(flag, value), { code: 'bad-flag', message });
-    }
   });
 });

@@ -4,7 +4,6 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 
 import { imageKey } from './image-id.ts';
-import { isolatorFromFlag } from './isolator-flags.ts';
 import { parseMountFlag } from './mount.ts';
 import { parsePodManifest, serializePodManifest } from './pod-manifest.ts';
 import type { PodManifest } from './pod-manifest.ts';
@@ -39,8 +38,8 @@ describe('serializePodManifest', () => {
               { name: 'A', value: '1' },
             ],
             isolators: [
-              isolatorFromFlag('memory', '64Mi'),
-              isolatorFromFlag('caps-retain', 'CAP_CHOWN,CAP_KILL'),
+              { name: 'resource/memory', value: { default: false, request: '64Mi', limit: '64Mi' } },
+              { name: 'os/linux/capabilities-retain-set', value: { set: ['CAP_CHOWN', 'CAP_KILL'] } },
             ],
             userLabels: { tier: 'front' },
           },

@@ -6,6 +6,9 @@ import { RktError } from '@rkt/diagnostics/rkt-error';
 export type Stage1ErrorCode =
   | 'bad-argument'
   | 'bad-capabilities'
+  | 'bad-isolator'
+  | 'bad-seccomp'
+  | 'bad-volume'
   | 'cgroup'
   | 'executable-not-found'
   | 'pod-invalid'

@@ -54,6 +54,7 @@ const fchownat = lazySymbol('fchownat', {
 });
 const fchmodat = lazySymbol('fchmodat', { arguments: ['i32', 'pointer', 'u32', 'i32'], return: 'i32' });
 const utimensat = lazySymbol('utimensat', { arguments: ['i32', 'pointer', 'pointer', 'i32'], return: 'i32' });
+const futimens = lazySymbol('futimens', { arguments: ['i32', 'pointer'], return: 'i32' });
 const statx = lazySymbol('statx', { arguments: ['i32', 'pointer', 'i32', 'u32', 'pointer'], return: 'i32' });
 const syncfs = lazySymbol('syncfs', { arguments: ['i32'], return: 'i32' });
 const flock = lazySymbol('flock', { arguments: ['i32', 'i32'], return: 'i32' });
@@ -158,8 +159,9 @@ export const fileCalls: FileCalls = {
   utimensAt(dirFd, path, atimeNs, mtimeNs, flags) {
     setTime(0, atimeNs);
     setTime(2, mtimeNs);
-    const name = path === null ? null : firstPath(path, 'utimensat');
-    check(utimensat()(dirFd, name, times, flags), 'utimensat', path ?? undefined);
+    // libc refuses utimensat without a name, though the kernel takes it.
+    if (path === null) check(futimens()(dirFd, times), 'utimensat');
+    else check(utimensat()(dirFd, firstPath(path, 'utimensat'), times, flags), 'utimensat', path);
   },
   statAt(dirFd, path, flags) {
     check(statx()(dirFd, firstPath(path, 'stat'), flags, STATX_BASIC_STATS, status), 'stat', path);

@@ -37,3 +37,8 @@ export class CommandError extends CliError {
     this.status = options.status;
   }
 }
+
+/** Whether `error` itself, not one of its causes, has this code: only the outermost says what kind of failure it is. */
+export function isCode(error: unknown, code: string): boolean {
+  return error instanceof Error && (error as { code?: unknown }).code === code;
+}

@@ -1,12 +1,12 @@
 // The whole life of one rkt command up to its exit status: find it, read its flags, run it. Runs in stage0.
 
-import { formatError } from '@rkt/diagnostics/format';
 import { EXIT_FAILURE } from '@rkt/diagnostics/exit';
 import { writeStderr, writeStdout } from '@rkt/diagnostics/logger';
 
 import type { CommandModule, CommandSpec } from './command.ts';
 import { COMMAND_TREE, type CommandNode } from './command-tree.ts';
-import type { CommandError } from './errors.ts';
+import { type CommandError, isCode } from './errors.ts';
+import { failureText } from './failure.ts';
 import { findCommand } from './find-command.ts';
 import { GLOBAL_FLAGS } from './flags/global.ts';
 import { finishInvocation, parseOwnFlags, type ParseContext } from './parse.ts';
@@ -113,22 +113,9 @@ async function reportBadFlag(
   return await printUsage(path);
 }
 
-// The outermost link that only says what was being done is the context (contract stage0 1.5).
 function reportFailure(error: unknown, prefix: string, debug: boolean): number {
-  const { message, cause, status } = error as CommandError;
-  const contextual = CONTEXT_CODES.some((code) => isCode(error, code)) && cause !== undefined;
-  const text = contextual
-    ? formatError(cause, { prefix, context: message, debug })
-    : formatError(error, { prefix, debug });
-  writeStderr(`${text}\n`);
-  return (isCode(error, 'command-failed') ? status : undefined) ?? EXIT_FAILURE;
-}
-
-const CONTEXT_CODES = ['wrapped', 'command-failed', 'bad-image-arguments'];
-
-// Only the outermost code says what kind of failure it is.
-function isCode(error: unknown, code: string): boolean {
-  return error instanceof Error && (error as { code?: unknown }).code === code;
+  writeStderr(`${failureText(error, prefix, debug)}\n`);
+  return (isCode(error, 'command-failed') ? (error as CommandError).status : undefined) ?? EXIT_FAILURE;
 }
 
 async function printHelp(path: readonly string[]): Promise<number> {

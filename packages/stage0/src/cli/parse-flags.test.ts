@@ -226,6 +226,9 @@ describe('environment flags', () => {
       await failure(run(`--set-env-file=${file('bad', 'nonsense')}`)),
       /bad" line 1: must be specified as key=value$/,
     );
-    assert.match(await failure(run(`--set-env-file=${directory}/none`)), /no such file/);
+    assert.match(
+      await failure(run(`--set-env-file=${directory}/none`)),
+      /: cannot open ".*none": no such file or directory$/,
+    );
   });
 });

@@ -6,6 +6,7 @@ import { quote } from '@rkt/diagnostics/quote';
 
 import { CliError } from './errors.ts';
 import { findFlag, type Flag, type FlagContext, type FlagTable, type SetFlag } from './flag.ts';
+import { parseBoolean } from './flag-types.ts';
 
 /** Values of a table while it is being parsed. */
 export interface FlagStore {
@@ -134,8 +135,8 @@ function readShort(token: string, session: FlagSession): number {
 }
 
 function readBoolean(text: string, token: string): boolean {
-  if (text === 'true' || text === '1') return true;
-  if (text === 'false' || text === '0') return false;
+  const value = parseBoolean(text);
+  if (value !== undefined) return value;
   throw badFlag(
     `invalid argument ${quote(text)} for ${token}: ${quote(text)} is not a boolean, use true or false`,
   );

@@ -115,7 +115,6 @@ describe('images', () => {
       'a --cpu-shares=1',
       `${context}invalid argument "1" for --cpu-shares=1: 1 is out of range, use 2 to 262144`,
     ],
-    ['a --stdin=log', `${context}invalid argument "log" for --stdin=log: invalid stdin mode "log"`],
     [
       'a --name=Bad!',
       `${context}invalid argument "Bad!" for --name=Bad!: ACName must contain only lower case alphanumeric characters plus "-"`,
@@ -128,6 +127,17 @@ describe('images', () => {
   for (const [line, message] of errors) {
     it(`refuses ${line}`, async () => assert.equal(await failure(run(line)), message));
   }
+
+  it('has streams only as an experiment', async () => {
+    const env = { RKT_EXPERIMENT_ATTACH: 'true' };
+    assert.equal((await run('a --stdin=tty', env)).apps[0]?.stdin, 'tty');
+    assert.match(await failure(run('a --stdin=log', env)), /: invalid stdin mode "log"$/);
+    assert.match(await failure(run('a --stdin=tty')), /: unknown flag: --stdin$/);
+    assert.match(
+      await failure(run('a --stdin=tty', { RKT_EXPERIMENT_ATTACH: 'x' })),
+      /: unknown flag: --stdin$/,
+    );
+  });
 
   it('has quantities in canonical form', async () => {
     const [app] = (

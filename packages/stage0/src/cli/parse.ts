@@ -1,7 +1,8 @@
 // From the tokens after the command's name to an invocation: plain data, checked once. Runs in stage0.
 
 import type { CommandSpec } from './command.ts';
-import { findFlag } from './flag.ts';
+import { findFlag, type FlagTable } from './flag.ts';
+import { parseBoolean } from './flag-types.ts';
 import { buildGlobalFlags, GLOBAL_FLAGS } from './flags/global.ts';
 import { CliError } from './errors.ts';
 import {
@@ -38,6 +39,7 @@ interface PendingImages {
   readonly own: FlagStore;
   readonly global: FlagStore;
   readonly images: ImageWords[];
+  readonly imageFlags: FlagTable;
 }
 
 /**
@@ -51,6 +53,7 @@ export async function parseOwnFlags(
 ): Promise<ParsedFlags> {
   const global = flagStore(GLOBAL_FLAGS);
   const own = flagStore(spec.flags);
+  const imageFlags = available(spec.imageFlags, context.env);
   const images: ImageWords[] = [];
   const session: FlagSession = {
     owner: (name) => {
@@ -58,21 +61,21 @@ export async function parseOwnFlags(
       if (last !== undefined && findFlag(last.table, name) !== undefined) return last;
       if (findFlag(spec.flags, name) !== undefined) return own;
       if (findFlag(GLOBAL_FLAGS, name) !== undefined) return global;
-      if (findFlag(spec.imageFlags, name) !== undefined) return beforeImages;
+      if (findFlag(imageFlags, name) !== undefined) return beforeImages;
       return undefined;
     },
-    setters: await loadSetters(tokens, [GLOBAL_FLAGS, spec.flags, spec.imageFlags]),
+    setters: await loadSetters(tokens, [GLOBAL_FLAGS, spec.flags, imageFlags]),
     cwd: context.cwd,
     note: (line) => context.note(line),
     help: false,
   };
-  const beforeImages = flagStore(needingImage(spec.imageFlags));
+  const beforeImages = flagStore(needingImage(imageFlags));
   const { words, next } = parseFlags(tokens, 0, session, spec.grammar === 'mixed' ? 'end' : 'first-word');
   return {
     help: session.help,
     global: buildGlobalFlags(storedValues(global)),
     words: spec.grammar === 'first-word' ? afterTerminator(tokens.slice(next)) : words,
-    pending: { tokens, next, session, own, global, images },
+    pending: { tokens, next, session, own, global, images, imageFlags },
   };
 }
 
@@ -86,7 +89,7 @@ export function finishInvocation(
   parsed: ParsedFlags,
   context: ParseContext,
 ): { readonly invocation: Invocation<unknown>; readonly help: boolean } {
-  const { tokens, next, session, own, global, images } = parsed.pending;
+  const { tokens, next, session, own, global, images, imageFlags } = parsed.pending;
   const build = (): Invocation<unknown> => {
     const flags = spec.build(storedValues(own), context.env);
     const apps = images.map(({ image, args, flags: values }) =>
@@ -106,7 +109,7 @@ export function finishInvocation(
   if (spec.grammar !== 'images') return { invocation: build(), help: session.help };
   try {
     parseImages(tokens, next, session, images, {
-      table: spec.imageFlags,
+      table: imageFlags,
       refuseAppArguments: spec.refuseAppArguments,
     });
     return { invocation: build(), help: session.help };
@@ -122,7 +125,7 @@ function afterTerminator(tokens: readonly string[]): readonly string[] {
 }
 
 // The flags of images, used before the first image: each says so instead of taking a value.
-function needingImage(table: CommandSpec['imageFlags']): CommandSpec['imageFlags'] {
+function needingImage(table: FlagTable): FlagTable {
   const refuse = (name: string): never => {
     throw new CliError('bad-value', `--${name} must follow an image`);
   };
@@ -132,4 +135,12 @@ function needingImage(table: CommandSpec['imageFlags']): CommandSpec['imageFlags
       { ...flag, set: () => refuse(name) },
     ]),
   );
+}
+
+// Flags of experiments exist only for those who ask for the experiment (contract stage0 1.11).
+function available(table: FlagTable, env: ParseContext['env']): FlagTable {
+  const entries = Object.entries(table).filter(
+    ([, { experiment }]) => experiment === undefined || parseBoolean(env[experiment] ?? '') === true,
+  );
+  return Object.fromEntries(entries);
 }

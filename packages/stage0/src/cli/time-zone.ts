@@ -7,23 +7,31 @@ import path from 'node:path';
 const ZONE_DIRECTORY = '/usr/share/zoneinfo';
 const HEADER_SIZE = 44;
 
+// The zone of a process does not change; a list of pods asks for it twice a row.
+let sources: readonly Buffer[] | 'UTC' | undefined;
+
 /** Abbreviation for `date`, whose offset east of Greenwich in minutes is known; undefined if no file tells. */
 export function zoneAbbreviation(date: Date, offsetMinutes: number): string | undefined {
-  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-  if (zone === 'UTC' || zone === 'Etc/UTC') return 'UTC';
-  for (const file of [path.join(ZONE_DIRECTORY, zone), '/etc/localtime']) {
-    try {
-      const found = findAbbreviation(
-        readFileSync(file),
-        Math.floor(date.getTime() / 1000),
-        offsetMinutes * 60,
-      );
-      if (found !== undefined) return found;
-    } catch {
-      // A small system has no zone files; the next source may know.
-    }
+  sources ??= readSources();
+  if (sources === 'UTC') return 'UTC';
+  for (const data of sources) {
+    const found = findAbbreviation(data, Math.floor(date.getTime() / 1000), offsetMinutes * 60);
+    if (found !== undefined) return found;
   }
   return undefined;
+}
+
+function readSources(): readonly Buffer[] | 'UTC' {
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if (zone === 'UTC' || zone === 'Etc/UTC') return 'UTC';
+  return [path.join(ZONE_DIRECTORY, zone), '/etc/localtime'].flatMap((file) => {
+    try {
+      return [readFileSync(file)];
+    } catch {
+      // A small system has no zone files; the next source may know.
+      return [];
+    }
+  });
 }
 
 /** What the zone file `data` calls the offset (seconds) at `time` (seconds); undefined if it has no such offset. */

@@ -1,11 +1,12 @@
 // `rkt rm` (contract stage0 8.17). Runs in stage0.
 
 import { EXIT_FAILURE } from '@rkt/diagnostics/exit';
-import { createLogger, writeStdout } from '@rkt/diagnostics/logger';
+import { createLogger, writeStderr, writeStdout } from '@rkt/diagnostics/logger';
 import { quote } from '@rkt/diagnostics/quote';
 import type { DataDir } from '@rkt/pod-layout/data-dir';
 import type { PodPhase } from '@rkt/pod-layout/lifecycle';
 
+import { failureText } from '../cli/failure.ts';
 import type { Invocation, RmFlags } from '../cli/requests.ts';
 import { resolveDataDir } from '../config/data-dir.ts';
 import { removePod, type RemovalContext } from '../gc/pod-removal.ts';
@@ -31,7 +32,7 @@ export async function run({ command, global, flags, args, env }: Invocation<RmFl
     try {
       writeStdout(`${quote(await removeOne(data, argument, { global, env, logger }))}\n`);
     } catch (error) {
-      logger.error('', error);
+      writeStderr(`${failureText(error, command, global.debug)}\n`);
       failed = true;
     }
   }

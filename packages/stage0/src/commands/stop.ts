@@ -1,13 +1,15 @@
 // `rkt stop` (contract stage0 8.17). Runs in stage0.
 
-import { createLogger, writeStdout } from '@rkt/diagnostics/logger';
+import { createLogger, writeStderr, writeStdout } from '@rkt/diagnostics/logger';
 import { quote } from '@rkt/diagnostics/quote';
 import { EXIT_FAILURE } from '@rkt/diagnostics/exit';
 import type { DataDir } from '@rkt/pod-layout/data-dir';
 import { isAfterRun } from '@rkt/pod-layout/lifecycle';
 
+import { failureText } from '../cli/failure.ts';
 import type { Invocation, StopFlags } from '../cli/requests.ts';
 import { resolveDataDir } from '../config/data-dir.ts';
+import { during, duringAsync } from '../pod/context.ts';
 import { PodError } from '../pod/errors.ts';
 import { readUuidFile, resolvePod } from '../pod/find.ts';
 import { stopPod } from '../pod/stop.ts';
@@ -24,7 +26,7 @@ export async function run({ command, global, flags, args, env }: Invocation<Stop
     try {
       writeStdout(`${await stopOne(data, argument, flags.force, env)}\n`);
     } catch (error) {
-      logger.error(`error stopping ${quote(argument)}`, error);
+      writeStderr(`${failureText(error, command, global.debug)}\n`);
       failed += 1;
     }
   }
@@ -40,9 +42,9 @@ async function stopOne(
   force: boolean,
   env: Readonly<Record<string, string>>,
 ): Promise<string> {
-  const pod = resolvePod(data, argument);
+  const pod = during('cannot get pod', () => resolvePod(data, argument));
   if (isAfterRun(pod.phase)) return `pod ${quote(pod.uuid)} is already stopped`;
   if (pod.phase !== 'running') throw new PodError('wrong-state', `pod ${quote(pod.uuid)} is not running`);
-  await stopPod(pod, force, env);
+  await duringAsync(`error stopping ${quote(pod.uuid)}`, () => stopPod(pod, force, env));
   return quote(pod.uuid);
 }

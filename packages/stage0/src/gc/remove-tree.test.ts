@@ -32,6 +32,7 @@ describe('removeTree', () => {
 
   it('is content when there is nothing to remove', () => {
     removeTree(openKernel(), path.join(scratch, 'nothing'));
+    removeTree(openKernel(), path.join(scratch, 'nothing/at/all'));
   });
 
   it('stops at a mount, whose content stays', function () {

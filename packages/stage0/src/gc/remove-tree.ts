@@ -1,7 +1,7 @@
 // Deletes a directory tree that a container may have filled: through descriptors, never through a link, and never into
 // another mount, so that a volume that could not be unmounted keeps its content. Runs in stage0.
 
-import { closeSync, readdirSync } from 'node:fs';
+import { closeSync, existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 
 import { hasCode } from '@rkt/diagnostics/rkt-error';
@@ -22,6 +22,7 @@ import { openRoot, procFdPath } from '@rkt/linux/safe-path';
  * @throws KernelError `EXDEV` when something is still mounted below it.
  */
 export function removeTree(kernel: Kernel, directory: string): void {
+  if (!existsSync(directory)) return;
   const parent = openRoot(path.dirname(directory));
   try {
     removeEntry(kernel, parent, path.basename(directory));

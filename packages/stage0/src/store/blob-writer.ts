@@ -3,7 +3,6 @@
 
 import { createHash, type Hash } from 'node:crypto';
 
-
 import { errnoNumber, KernelError } from '@rkt/linux/errno';
 
 import { writeFully } from '../unpack/file-content.ts';
@@ -68,7 +67,12 @@ class ThreadedBlobWriter implements BlobWriter {
     this.#message = Buffer.from(shared, CONTROL_BYTES, MESSAGE_BYTES);
     this.#slots = Buffer.from(shared, CONTROL_BYTES + MESSAGE_BYTES);
     const { Worker } = process.getBuiltinModule('node:worker_threads');
-    const worker = new Worker(WORKER_SOURCE, { eval: true, workerData: { shared, fd }, execArgv: [], env: {} });
+    const worker = new Worker(WORKER_SOURCE, {
+      eval: true,
+      workerData: { shared, fd },
+      execArgv: [],
+      env: {},
+    });
     worker.on('error', () => undefined);
     worker.unref();
   }
@@ -136,4 +140,3 @@ class ThreadedBlobWriter implements BlobWriter {
 
 // A disk that takes no megabyte in this time is as good as dead.
 const STALL_MS = 10 * 60_000;
-

@@ -1,7 +1,17 @@
 // Makes the directories and files of the store with the modes that let the group `rkt` share them
 // (contract stage0 2.6). Runs in stage0.
 
-import { chmodSync, closeSync, fchmodSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  fchmodSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 
 import { hasCode } from '@rkt/diagnostics/rkt-error';

@@ -21,6 +21,10 @@ export function isSettled({ ctimeNs }: FileIdentity, nowMs: number): boolean {
 
 export function sameFile(a: FileIdentity, b: FileIdentity): boolean {
   return (
-    a.dev === b.dev && a.ino === b.ino && a.size === b.size && a.mtimeNs === b.mtimeNs && a.ctimeNs === b.ctimeNs
+    a.dev === b.dev &&
+    a.ino === b.ino &&
+    a.size === b.size &&
+    a.mtimeNs === b.mtimeNs &&
+    a.ctimeNs === b.ctimeNs
   );
 }

@@ -17,11 +17,11 @@ import {
   imageManifestFile,
   STORE_FILE_MODE,
 } from '@rkt/pod-layout/data-dir';
+import { detectCompression } from '@rkt/spec/aci';
 import { imageKey, type ImageKey } from '@rkt/spec/image-id';
 import { type ImageManifest, parseImageManifest, serializeImageManifest } from '@rkt/spec/image-manifest';
 
 import { AciReader, type RootfsSink } from '../unpack/aci-reader.ts';
-import { detectCompression, MAGIC_BYTES } from '../unpack/compression.ts';
 import { decompressed, type ReadProgress } from '../unpack/decompress.ts';
 import { refuse } from '../unpack/errors.ts';
 import { type ArchiveLimits, DEFAULT_LIMITS } from '../unpack/limits.ts';
@@ -109,6 +109,9 @@ async function readImage(
     throw error;
   }
 }
+
+// Compression is told from these.
+const MAGIC_BYTES = 512;
 
 function firstBytes(fd: number): Buffer {
   const first = Buffer.alloc(MAGIC_BYTES);

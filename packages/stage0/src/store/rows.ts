@@ -96,7 +96,8 @@ export function setTreeSize(db: DatabaseSync, key: ImageKey, bytes: number): voi
 
 /** Forgets an image and everything that led to it. */
 export function deleteImage(db: DatabaseSync, key: ImageKey): void {
-  for (const table of ['aciinfo', 'remote', 'file']) db.prepare(`DELETE FROM ${table} WHERE blobkey = ?`).run(key);
+  for (const table of ['aciinfo', 'remote', 'file'])
+    db.prepare(`DELETE FROM ${table} WHERE blobkey = ?`).run(key);
 }
 
 export function findRemote(db: DatabaseSync, url: string): RemoteRow | undefined {

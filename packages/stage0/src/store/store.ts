@@ -26,7 +26,7 @@ import type { Label } from '@rkt/spec/labels';
 import { Database } from './database.ts';
 import { ensureDirectory } from './directories.ts';
 import { StoreError } from './errors.ts';
-import { importImage, type ImageSource, type ImportOptions } from './import.ts';
+import type { ImageSource, ImportOptions } from './import.ts';
 import { isKey, resolveId, resolveName } from './resolve.ts';
 import {
   allImages,
@@ -133,6 +133,7 @@ export class ImageStore implements Disposable {
 
   /** Reads an image file into the store; what is there already is replaced by the same. @throws StoreError, UnpackError */
   async importAci(source: ImageSource, options: ImportOptions = {}): Promise<ImageKey> {
+    const { importImage } = await import('./import.ts');
     const imported = await importImage(this.data, source, options);
     this.#manifests.delete(imported.key);
     const { key, manifest, sizeBytes } = imported;
@@ -220,7 +221,9 @@ export class ImageStore implements Disposable {
       const newest = imagesNamed(db, row.name).every(({ importTime }) => importTime <= row.importTime);
       return { key: row.key, isNewest: newest && !row.latest };
     }, undefined);
-    return found !== undefined && this.hasKey(found.key) && existsSync(this.blobPath(found.key)) ? found : undefined;
+    return found !== undefined && this.hasKey(found.key) && existsSync(this.blobPath(found.key))
+      ? found
+      : undefined;
   }
 
   close(): void {
@@ -271,5 +274,10 @@ export class ImageStore implements Disposable {
 /** The exclusive lock on one image (contract stage0 7.4). */
 export function lockKey(data: DataDir, key: ImageKey): FileLock {
   ensureDirectory(imageLocksDir(data));
-  return lockFile(imageLockFile(data, key), { exclusive: true, wait: true, create: true, mode: STORE_FILE_MODE });
+  return lockFile(imageLockFile(data, key), {
+    exclusive: true,
+    wait: true,
+    create: true,
+    mode: STORE_FILE_MODE,
+  });
 }

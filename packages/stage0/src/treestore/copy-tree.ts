@@ -82,7 +82,9 @@ function typeOf(stats: Stats): EntryType {
 function xattrsOf(file: Buffer, kernel: Kernel): Map<string, Buffer> | undefined {
   try {
     const names = kernel.llistXattr(file);
-    return names.length === 0 ? undefined : new Map(names.map((name) => [name, kernel.lgetXattr(file, name)]));
+    return names.length === 0
+      ? undefined
+      : new Map(names.map((name) => [name, kernel.lgetXattr(file, name)]));
   } catch (error) {
     if (hasCode(error, 'EOPNOTSUPP')) return undefined;
     throw error;

@@ -38,7 +38,8 @@ export function hashTree(
     hash.update(describe(entry, reader));
     if (entry.linkTo === undefined) {
       sizeBytes += entry.stats.size;
-      if (entry.stats.isFile()) hash.update(`${digests.get(entry.stats.ino) ?? contentDigest(entry.absolute)}\n`);
+      if (entry.stats.isFile())
+        hash.update(`${digests.get(entry.stats.ino) ?? contentDigest(entry.absolute)}\n`);
     }
   }
   return { hash: `sha512-${hash.digest('hex').slice(0, 64)}`, sizeBytes };
@@ -107,7 +108,7 @@ function contentDigest(file: Buffer): string {
   withKernelErrors(file, () => {
     const fd = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     try {
-      for (let length = 1; length > 0; ) {
+      for (let length = 1; length > 0;) {
         length = readSync(fd, buffer, 0, buffer.length, null);
         hash.update(buffer.subarray(0, length));
       }

@@ -1,10 +1,12 @@
 // Which files of each image make it into the tree: whitelists, and what images above provide already
 // (contract stage0 7.6). Pure; runs in stage0.
 
+import { inheritedWhitelist } from '@rkt/spec/dependency-order';
+
 import { type BytePath, parentOf } from '../unpack/byte-path.ts';
 import type { RootfsSink } from '../unpack/aci-reader.ts';
 import type { TarEntry } from '../unpack/tar-entry.ts';
-import { effectiveWhitelist, type Layer } from './dependencies.ts';
+import type { Layer } from './dependencies.ts';
 
 /** What the images so far provide: whether each path is a directory. */
 export type ProvidedPaths = Map<BytePath, boolean>;
@@ -20,8 +22,9 @@ export class LayerFilter implements RootfsSink {
   constructor(layers: readonly Layer[], position: number, provided: ProvidedPaths, target: RootfsSink) {
     this.#target = target;
     this.#provided = provided;
-    this.#own = pathSet(layers[position]?.manifest.pathWhitelist ?? []);
-    this.#above = pathSet(effectiveWhitelist(layers, position));
+    const order = layers.map((image) => ({ image, level: image.level }));
+    this.#own = pathSet(layers[position]?.manifest.pathWhitelist);
+    this.#above = pathSet(inheritedWhitelist(order, position, ({ manifest }) => manifest.pathWhitelist));
   }
 
   wants(path: BytePath, entry: TarEntry): boolean {
@@ -63,7 +66,7 @@ export class LayerFilter implements RootfsSink {
 }
 
 // Whitelists have absolute paths that must match exactly once cleaned; bytes, as names in archives are.
-function pathSet(whitelist: readonly string[]): ReadonlySet<BytePath> | undefined {
+function pathSet(whitelist: readonly string[] = []): ReadonlySet<BytePath> | undefined {
   if (whitelist.length === 0) return undefined;
   return new Set(whitelist.map((path) => Buffer.from(cleanAbsolute(path), 'utf8').toString('latin1')));
 }

@@ -18,7 +18,7 @@ export function readBlob(fd: number, key: ImageKey, rootfs: RootfsSink): void {
     const tar = new TarReader(new AciReader(rootfs, DEFAULT_LIMITS), DEFAULT_LIMITS);
     const hash = createHash('sha512');
     const buffer = Buffer.allocUnsafe(CHUNK_BYTES);
-    for (let length = readSync(fd, buffer, 0, CHUNK_BYTES, null); length > 0; ) {
+    for (let length = readSync(fd, buffer, 0, CHUNK_BYTES, null); length > 0;) {
       const bytes = buffer.subarray(0, length);
       hash.update(bytes);
       tar.write(bytes);

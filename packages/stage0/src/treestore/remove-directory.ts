@@ -1,10 +1,12 @@
 // Deletes a directory of ours, whatever an image put into it. Runs in stage0.
 
-import { rmSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 
-import { withKernelErrors } from '@rkt/linux/errno';
+import { openKernel } from '@rkt/linux/libc';
 
-/** Removes `directory` and everything below it; links are not followed. @throws KernelError */
+import { removeTree } from '../gc/remove-tree.ts';
+
+/** Removes `directory` and everything below it; links are not followed, mounts are not entered. @throws KernelError */
 export function removeDirectory(directory: string): void {
-  withKernelErrors(directory, () => rmSync(directory, { recursive: true, force: true }));
+  if (existsSync(directory)) removeTree(openKernel(), directory);
 }

@@ -1,5 +1,7 @@
 // A tree that is being unpacked while its image is read for the first time, before its ID is known. Runs in stage0.
 
+import type { FileLock } from '@rkt/linux/file-lock';
+
 import type { ContentDigests, TreeWriter } from '../unpack/tree-writer.ts';
 import { removeDirectory } from './remove-directory.ts';
 
@@ -10,10 +12,12 @@ export class StagedTree {
   readonly writer: TreeWriter;
   #digests: ContentDigests = new Map();
   #there = true;
+  readonly #lock: FileLock;
 
-  constructor(directory: string, writer: TreeWriter) {
+  constructor(directory: string, writer: TreeWriter, lock: FileLock) {
     this.directory = directory;
     this.writer = writer;
+    this.#lock = lock;
   }
 
   /** All files were written. */
@@ -29,6 +33,7 @@ export class StagedTree {
   /** It has moved to its place. */
   adopted(): void {
     this.#there = false;
+    this.#lock.release();
   }
 
   /** Deletes it, unless it was adopted. */
@@ -36,5 +41,6 @@ export class StagedTree {
     this.writer.abort();
     if (this.#there) removeDirectory(this.directory);
     this.#there = false;
+    this.#lock.release();
   }
 }

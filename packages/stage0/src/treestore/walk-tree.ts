@@ -35,7 +35,8 @@ export function* walkTree(
     if (isShared && linkTo === undefined) firstNames.set(id, path);
     yield { path, absolute, stats, linkTo };
     if (stats.isDirectory()) {
-      for (const name of names(`${base}/${path}`)) if (!skip(`${path}/${name}`)) pending.push(`${path}/${name}`);
+      for (const name of names(`${base}/${path}`))
+        if (!skip(`${path}/${name}`)) pending.push(`${path}/${name}`);
     }
   }
 }

@@ -80,6 +80,9 @@ export class AciReader implements EntrySink {
   #linkTarget(path: BytePath, entry: TarEntry): BytePath {
     const target = cleanLinkName(entry.linkName, `${BELOW_ROOTFS}${path}`);
     if (target.startsWith(BELOW_ROOTFS)) return target.slice(BELOW_ROOTFS.length);
-    return refuse('unsafe-entry', `hard link rootfs/${readable(path)} to ${readable(target)}: target is outside of rootfs`);
+    return refuse(
+      'unsafe-entry',
+      `hard link rootfs/${readable(path)} to ${readable(target)}: target is outside of rootfs`,
+    );
   }
 }

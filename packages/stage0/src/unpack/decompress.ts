@@ -3,7 +3,8 @@
 
 import { readSync } from 'node:fs';
 
-import { type Compression } from './compression.ts';
+import type { AciCompression } from '@rkt/spec/aci';
+
 import { refuse, UnpackError } from './errors.ts';
 import type { ArchiveLimits } from './limits.ts';
 
@@ -26,7 +27,7 @@ export type ReadProgress = (bytesRead: number) => void;
  */
 export async function* decompressed(
   file: ArchiveFile,
-  compression: Compression,
+  compression: AciCompression,
   limits: ArchiveLimits,
   progress: ReadProgress = () => undefined,
 ): AsyncGenerator<Buffer, void, undefined> {
@@ -47,7 +48,7 @@ export async function* decompressed(
 
 function streamOf(
   file: ArchiveFile,
-  compression: Compression,
+  compression: AciCompression,
   count: ReadProgress,
 ): AsyncIterable<Buffer> | Iterable<Buffer> {
   switch (compression) {
@@ -59,7 +60,9 @@ function streamOf(
     case 'xz':
       return lazily(async () => (await import('./xz/xz.ts')).xzChunks(fileChunks(file, count, false)));
     case 'bzip2':
-      return lazily(async () => (await import('./bzip2/bzip2.ts')).bzip2Chunks(fileChunks(file, count, false)));
+      return lazily(async () =>
+        (await import('./bzip2/bzip2.ts')).bzip2Chunks(fileChunks(file, count, false)),
+      );
   }
 }
 
@@ -68,9 +71,13 @@ async function* lazily(open: () => Promise<Iterable<Buffer>>): AsyncGenerator<Bu
 }
 
 /** The file as it is. With `reuse` the same memory is filled again for every piece. */
-function* fileChunks({ fd }: ArchiveFile, count: ReadProgress, reuse: boolean): Generator<Buffer, void, undefined> {
+function* fileChunks(
+  { fd }: ArchiveFile,
+  count: ReadProgress,
+  reuse: boolean,
+): Generator<Buffer, void, undefined> {
   let buffer = Buffer.allocUnsafeSlow(CHUNK_BYTES);
-  for (let position = 0; ; ) {
+  for (let position = 0; ;) {
     const length = readSync(fd, buffer, 0, buffer.length, position);
     if (length === 0) return;
     position += length;
@@ -95,7 +102,10 @@ async function* zlibStream(
           ...options,
           params: { [zlib.constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG_MAX },
         });
-  const source = Readable.from(fileChunks(file, () => undefined, false), { objectMode: true, highWaterMark: 1 });
+  const source = Readable.from(
+    fileChunks(file, () => undefined, false),
+    { objectMode: true, highWaterMark: 1 },
+  );
   source.on('error', (error) => decoder.destroy(error));
   try {
     source.pipe(decoder);
@@ -115,7 +125,7 @@ async function* zlibStream(
 // zlib stops at the first zero byte after the stream: tapes are padded with zeros, nothing else may follow.
 function checkTail(file: ArchiveFile, used: number, compression: string): void {
   const buffer = Buffer.alloc(Math.min(CHUNK_BYTES, Math.max(0, file.sizeBytes - used)));
-  for (let position = used; position < file.sizeBytes; ) {
+  for (let position = used; position < file.sizeBytes;) {
     const length = readSync(file.fd, buffer, 0, buffer.length, position);
     if (length === 0) return;
     if (buffer.subarray(0, length).some((byte) => byte !== 0)) {
@@ -131,7 +141,8 @@ function streamError(error: unknown, compression: string): unknown {
   if (error instanceof UnpackError) return error;
   const { code, message } = error as NodeJS.ErrnoException;
   if (code === undefined || !/^(Z_|ZSTD_|ERR_TRAILING_JUNK)/.test(code)) return error;
-  if (CUT.has(code)) return new UnpackError('bad-archive', `${compression} stream is cut`, { cause: undefined });
+  if (CUT.has(code))
+    return new UnpackError('bad-archive', `${compression} stream is cut`, { cause: undefined });
   if (code === 'ERR_TRAILING_JUNK_AFTER_STREAM_END') {
     return new UnpackError('bad-archive', `data after the end of the ${compression} stream`);
   }

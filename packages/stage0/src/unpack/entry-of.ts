@@ -43,7 +43,10 @@ export function entryOf(header: TarHeader, extras: EntryExtras, where: string): 
   const name = nameOf(header, extras);
   const type = TYPES[header.type];
   if (type === undefined) {
-    return refuse('unsupported', `unsupported type: ${printable(header.type)} of entry ${printable(name.toString())}`);
+    return refuse(
+      'unsupported',
+      `unsupported type: ${printable(header.type)} of entry ${printable(name.toString())}`,
+    );
   }
   if (name.length === 0 || name.includes(0)) refuse('bad-archive', `entry without a proper name ${where}`);
   // Old archives have no type for directories.
@@ -71,7 +74,11 @@ function nameOf(header: TarHeader, { records, longName }: EntryExtras): Buffer {
 
 /** Whether a global pax header may set `key`: not where it would change which files there are. */
 export function isGlobalRecordAllowed(key: string): boolean {
-  return !['path', 'linkpath', 'size'].includes(key) && !key.startsWith('GNU.sparse.') && !key.startsWith('SCHILY.');
+  return (
+    !['path', 'linkpath', 'size'].includes(key) &&
+    !key.startsWith('GNU.sparse.') &&
+    !key.startsWith('SCHILY.')
+  );
 }
 
 function wholeSeconds(seconds: number): bigint {

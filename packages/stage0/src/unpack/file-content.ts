@@ -60,7 +60,7 @@ export class FileContent {
   }
 
   #writeSparse(bytes: Buffer): void {
-    for (let at = 0; at < bytes.length; ) {
+    for (let at = 0; at < bytes.length;) {
       const segment = this.#segments?.[this.#segment];
       if (segment === undefined) return;
       const length = Math.min(segment.size - this.#inSegment, bytes.length - at);
@@ -79,7 +79,7 @@ export class FileContent {
   }
 
   #skipTo(position: number): void {
-    for (; this.#position < position; ) {
+    for (; this.#position < position;) {
       const length = Math.min(position - this.#position, ZEROS.length);
       if (this.#withDigest) this.#update(ZEROS.subarray(0, length));
       else this.#position = position - length;
@@ -95,5 +95,5 @@ export class FileContent {
 
 /** Writes all of `bytes` at `position`. */
 export function writeFully(fd: number, bytes: Uint8Array, position: number): void {
-  for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at, bytes.length - at, position + at);
+  for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at, bytes.length - at, position + at);
 }

@@ -13,7 +13,7 @@ export type PaxRecords = ReadonlyMap<string, Buffer>;
  */
 export function parsePaxRecords(bytes: Buffer, where: string): Map<string, Buffer> {
   const records = new Map<string, Buffer>();
-  for (let at = 0; at < bytes.length; ) {
+  for (let at = 0; at < bytes.length;) {
     // Some writers pad with NUL.
     if (bytes[at] === 0 && bytes.subarray(at).every((byte) => byte === 0)) break;
     const space = bytes.indexOf(0x20, at);

@@ -28,7 +28,8 @@ export function checkSparseMap(map: SparseMap, storedBytes: number, where: strin
   let end = 0;
   let stored = 0;
   for (const { offset, size } of map.segments) {
-    if (offset < end || size < 0 || offset + size > map.realSize) refuse('bad-archive', `bad sparse map ${where}`);
+    if (offset < end || size < 0 || offset + size > map.realSize)
+      refuse('bad-archive', `bad sparse map ${where}`);
     end = offset + size;
     stored += size;
   }
@@ -67,7 +68,8 @@ export type PaxSparse = { readonly map: SparseMap } | { readonly mapInData: true
 /** Reads forms 0.0, 0.1 and 1.0; undefined for a file that is not sparse. @throws UnpackError */
 export function paxSparse(records: PaxRecords, limits: ArchiveLimits, where: string): PaxSparse | undefined {
   const major = paxInteger(records, 'GNU.sparse.major', where);
-  const realSize = paxInteger(records, 'GNU.sparse.realsize', where) ?? paxInteger(records, 'GNU.sparse.size', where);
+  const realSize =
+    paxInteger(records, 'GNU.sparse.realsize', where) ?? paxInteger(records, 'GNU.sparse.size', where);
   if (major !== undefined) {
     const minor = paxInteger(records, 'GNU.sparse.minor', where);
     if (major !== 1 || minor !== 0) refuse('unsupported', `sparse format ${major}.${minor ?? 0} ${where}`);
@@ -87,13 +89,16 @@ function sparseNumbers(records: PaxRecords): string[] | undefined {
   const sizes = paxText(records, 'GNU.sparse.numbytes')?.split(',') ?? [];
   if (offsets === undefined) return records.has('GNU.sparse.numblocks') ? [] : undefined;
   // An unequal count leaves one number without its pair, which pairs() refuses.
-  return offsets.length === sizes.length ? offsets.flatMap((offset, index) => [offset, sizes[index] ?? '']) : ['x'];
+  return offsets.length === sizes.length
+    ? offsets.flatMap((offset, index) => [offset, sizes[index] ?? ''])
+    : ['x'];
 }
 
 function pairs(numbers: readonly string[], limits: ArchiveLimits, where: string): SparseSegment[] {
   if (numbers.length > 2 * limits.maxSparseSegments) refuse('limit-exceeded', `too many holes ${where}`);
   const values = numbers.map((text) => (/^[0-9]{1,16}$/.test(text) ? Number(text) : Number.NaN));
-  if (values.length % 2 !== 0 || !values.every(Number.isSafeInteger)) refuse('bad-archive', `bad sparse map ${where}`);
+  if (values.length % 2 !== 0 || !values.every(Number.isSafeInteger))
+    refuse('bad-archive', `bad sparse map ${where}`);
   return Array.from({ length: values.length / 2 }, (_, index) => ({
     offset: values[2 * index] ?? 0,
     size: values[2 * index + 1] ?? 0,

@@ -35,7 +35,8 @@ export interface TarHeader {
 export function parseTarHeader(block: Buffer, where: string): TarHeader | undefined {
   const header = decodeBlock(block, where);
   if (header.nullBlock && block.every((byte) => byte === 0)) return undefined;
-  if (!header.cksumValid) refuse('bad-archive', `not a tar archive, or a damaged one: bad header checksum ${where}`);
+  if (!header.cksumValid)
+    refuse('bad-archive', `not a tar archive, or a damaged one: bad header checksum ${where}`);
   const { mode = 0, mtime } = header;
   // Header takes what looks like a number at the start of the text; where it matters, all of it must be one.
   const uid = tarNumber(block, 108, 8);

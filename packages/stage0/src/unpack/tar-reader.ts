@@ -10,7 +10,14 @@ import { entryOf, isGlobalRecordAllowed } from './entry-of.ts';
 import { refuse } from './errors.ts';
 import type { ArchiveLimits } from './limits.ts';
 import { parsePaxRecords } from './pax.ts';
-import { checkSparseMap, gnuRealSize, gnuSegments, paxSparse, SparseMapText, type SparseSegment } from './sparse.ts';
+import {
+  checkSparseMap,
+  gnuRealSize,
+  gnuSegments,
+  paxSparse,
+  SparseMapText,
+  type SparseSegment,
+} from './sparse.ts';
 import type { EntrySink } from './tar-entry.ts';
 import { BLOCK_BYTES, parseTarHeader, type TarHeader } from './tar-header.ts';
 
@@ -56,7 +63,7 @@ export class TarReader {
 
   /** Takes the next bytes of the archive. */
   write(bytes: Buffer): void {
-    for (let at = 0; at < bytes.length; ) {
+    for (let at = 0; at < bytes.length;) {
       const used = this.#take(bytes, at);
       at += used;
       this.#offset += used;
@@ -67,7 +74,8 @@ export class TarReader {
   end(): void {
     if (this.#state === 'tail' && this.#filled === 0) return;
     if (this.#offset === 0) refuse('bad-archive', 'empty archive');
-    if (this.#zeroBlocks > 0 || this.#state === 'tail') refuse('bad-archive', `archive is cut in its end mark`);
+    if (this.#zeroBlocks > 0 || this.#state === 'tail')
+      refuse('bad-archive', `archive is cut in its end mark`);
     refuse('bad-archive', `archive is cut at byte ${this.#offset}`);
   }
 
@@ -142,7 +150,8 @@ export class TarReader {
       if (this.#zeroBlocks === 2) this.#endArchive();
       return;
     }
-    if (this.#zeroBlocks > 0) refuse('bad-archive', `block of zeros before byte ${this.#offset} of the archive`);
+    if (this.#zeroBlocks > 0)
+      refuse('bad-archive', `block of zeros before byte ${this.#offset} of the archive`);
     this.#entries += 1;
     if (this.#entries > this.#limits.maxEntries) {
       refuse('limit-exceeded', `more than ${this.#limits.maxEntries} entries in the archive`);
@@ -238,7 +247,10 @@ export class TarReader {
   #openEntry(header: TarHeader, gnu?: { realSize: number; segments: readonly SparseSegment[] }): void {
     const records = this.#records();
     const stored = storedSize(header, records, this.#where());
-    const sparse = gnu === undefined && records !== undefined ? paxSparse(records, this.#limits, this.#where()) : undefined;
+    const sparse =
+      gnu === undefined && records !== undefined
+        ? paxSparse(records, this.#limits, this.#where())
+        : undefined;
     if (sparse !== undefined && 'mapInData' in sparse) {
       this.#header = header;
       this.#gnuRealSize = sparse.realSize;
@@ -252,7 +264,11 @@ export class TarReader {
     this.#announce(header, stored, gnu ?? sparse?.map);
   }
 
-  #announce(header: TarHeader, stored: number, map?: { realSize: number; segments: readonly SparseSegment[] }): void {
+  #announce(
+    header: TarHeader,
+    stored: number,
+    map?: { realSize: number; segments: readonly SparseSegment[] },
+  ): void {
     const where = this.#where();
     const sparse = map === undefined ? undefined : checkSparseMap(map, stored, where);
     const names = { longName: this.#longName, longLink: this.#longLink };

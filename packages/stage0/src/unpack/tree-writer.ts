@@ -131,7 +131,9 @@ export class TreeWriter {
     this.#directories.set(path, { mode: entry.mode, times });
     if (path === '') {
       this.#chown(this.#rootFd, '.', path, entry);
-      this.#xattrs(path, entry, () => this.#kernel.openAt2(this.#rootFd, '.', { flags: O_RDONLY | O_DIRECTORY }));
+      this.#xattrs(path, entry, () =>
+        this.#kernel.openAt2(this.#rootFd, '.', { flags: O_RDONLY | O_DIRECTORY }),
+      );
       return;
     }
     const parent = this.#parentFd(path);
@@ -193,7 +195,8 @@ export class TreeWriter {
       });
     } catch (error) {
       if (hasCode(error, 'EXDEV')) refuse('unsafe-entry', `${subject}: target leads outside of the image`);
-      if (hasCode(error, 'ENOENT') || hasCode(error, 'ENOTDIR')) refuse('bad-archive', `${subject}: no such entry before it`);
+      if (hasCode(error, 'ENOENT') || hasCode(error, 'ENOTDIR'))
+        refuse('bad-archive', `${subject}: no such entry before it`);
       throw error;
     }
     try {
@@ -211,7 +214,8 @@ export class TreeWriter {
   }
 
   #symlink(path: BytePath, entry: TarEntry): void {
-    if (entry.linkName.length === 0) refuse('bad-archive', `symbolic link rootfs/${readable(path)} has no target`);
+    if (entry.linkName.length === 0)
+      refuse('bad-archive', `symbolic link rootfs/${readable(path)} has no target`);
     const parent = this.#parentFd(path);
     const name = pathBytes(baseOf(path));
     this.#creating(parent, name, path, () => this.#kernel.symlinkAt(entry.linkName, parent, name));
@@ -290,7 +294,10 @@ export class TreeWriter {
 
   #openDirectory(path: BytePath): number | undefined {
     try {
-      return this.#kernel.openAt2(this.#rootFd, pathBytes(path), { flags: O_PATH | O_DIRECTORY, resolve: RESOLVE });
+      return this.#kernel.openAt2(this.#rootFd, pathBytes(path), {
+        flags: O_PATH | O_DIRECTORY,
+        resolve: RESOLVE,
+      });
     } catch (error) {
       if (hasCode(error, 'ENOENT')) return undefined;
       if (!hasCode(error, 'ENOTDIR') && !hasCode(error, 'ELOOP')) throw error;
@@ -376,7 +383,9 @@ export class TreeWriter {
 
   #setXattr(fd: number, path: BytePath, name: string, value: Buffer): void {
     if (name === 'security.capability' && !this.#options.privileged) {
-      this.#warnOnce(`file capabilities of ${readable(path)} and others are left out: only root can set them`);
+      this.#warnOnce(
+        `file capabilities of ${readable(path)} and others are left out: only root can set them`,
+      );
       return;
     }
     try {

@@ -1,6 +1,7 @@
 // Flags that follow an image and change its app (contract stage0 8.3, column A). Pure; runs in stage0.
 
 import { quote } from '@rkt/diagnostics/quote';
+import { RKT_EXPERIMENT_ATTACH } from '@rkt/pod-layout/environment';
 import type { Mount } from '@rkt/spec/mount';
 
 import { badValue, CliError } from '../errors.ts';
@@ -97,7 +98,10 @@ function streamFlag(
   modes: readonly string[],
 ): Flag<string | undefined> {
   return {
-    ...optionalTextFlag(`Where ${stream} of the app is connected`, modes.join('|'), { hidden: true }),
+    ...optionalTextFlag(`Where ${stream} of the app is connected`, modes.join('|'), {
+      hidden: true,
+      experiment: RKT_EXPERIMENT_ATTACH,
+    }),
     set: (_previous, text) => {
       if (!modes.includes(text)) throw badValue(`invalid ${stream} mode ${quote(text)}`);
       return text;

@@ -1,6 +1,7 @@
 // Environment variables of a pod: --set-env, --set-env-file, --environment (contract stage0 8.3). Runs in stage0.
 
 import { closeSync, openSync, readSync } from 'node:fs';
+import { getSystemErrorMessage } from 'node:util';
 
 import { quote } from '@rkt/diagnostics/quote';
 
@@ -74,7 +75,7 @@ export function addLines(
 
 // Read in pieces, as the file may be a pipe: `--set-env-file <(command)`.
 function readLimited(file: string): string {
-  const fd = openSync(file, 'r');
+  const fd = open(file);
   try {
     const pieces: Buffer[] = [];
     for (let size = 0; ;) {
@@ -87,5 +88,14 @@ function readLimited(file: string): string {
     }
   } finally {
     closeSync(fd);
+  }
+}
+
+function open(file: string): number {
+  try {
+    return openSync(file, 'r');
+  } catch (error) {
+    const { errno = 0 } = error as NodeJS.ErrnoException;
+    throw badValue(`cannot open ${quote(file)}: ${getSystemErrorMessage(errno)}`);
   }
 }

@@ -1,0 +1,51 @@
+// What everything that fetches needs. Runs in stage0.
+
+import { createLogger, type Logger } from '@rkt/diagnostics/logger';
+import type { DataDir } from '@rkt/pod-layout/data-dir';
+
+import type { GlobalFlags, InsecureOptions } from '../cli/requests.ts';
+import type { Config } from '../config/config.ts';
+import { type ImageStore, openStore } from '../store/store.ts';
+import { TreeStore } from '../treestore/tree-store.ts';
+
+/** Where images come from, where they go, and on whose terms. */
+export interface FetchContext {
+  readonly store: ImageStore;
+  readonly treeStore: TreeStore;
+  readonly config: Config;
+  readonly insecure: InsecureOptions;
+  /** Speaks as `image`. */
+  readonly logger: Logger;
+  readonly debug: boolean;
+  readonly trustKeysFromHttps: boolean;
+  /** For the proxy variables. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd: string;
+}
+
+/** Opens the store and the tree store of `data`. The caller closes `store`. */
+export function fetchContext({
+  data,
+  config,
+  global,
+  env = {},
+}: {
+  readonly data: DataDir;
+  readonly config: Config;
+  readonly global: GlobalFlags;
+  readonly env?: Readonly<Record<string, string>>;
+}): FetchContext {
+  const logger = createLogger({ prefix: 'image', debug: global.debug });
+  const store = openStore(data, { logger });
+  return {
+    store,
+    treeStore: new TreeStore(data, store, logger),
+    config,
+    insecure: global.insecure,
+    logger,
+    debug: global.debug,
+    trustKeysFromHttps: global.trustKeysFromHttps,
+    env,
+    cwd: process.cwd(),
+  };
+}

@@ -1,0 +1,52 @@
+// Brings an open image file into the store, and its files into the tree store in the same pass. Runs in stage0.
+
+import { overlaySupport } from '@rkt/linux/overlay';
+import { openKernel } from '@rkt/linux/libc';
+import type { ImageKey } from '@rkt/spec/image-id';
+
+import type { FileIdentity } from '../store/rows.ts';
+import type { FetchContext } from './context.ts';
+
+/** How {@link importFile} treats the image. */
+export interface ImportFileOptions {
+  readonly latest?: boolean;
+  /** False: only the store gets it. */
+  readonly unpack?: boolean;
+  readonly remember?: FileIdentity;
+}
+
+/** Imports the image open as `fd`. `name` is for messages. @throws UnpackError, StoreError, KernelError */
+export async function importFile(
+  { store, treeStore }: FetchContext,
+  fd: number,
+  name: string,
+  { latest = false, unpack = true, remember }: ImportFileOptions,
+): Promise<ImageKey> {
+  const identity = remember === undefined ? {} : { remember };
+  if (!unpack || !canUnpack(store.data)) return store.importAci({ fd, name }, { latest, ...identity });
+  const staged = await treeStore.stage();
+  try {
+    const key = await store.importAci(
+      { fd, name },
+      {
+        latest,
+        ...identity,
+        rootfs: staged.writer,
+        sync: (blobFd) => {
+          staged.complete();
+          // One flush for the blob and the tree: both are on the same file system.
+          openKernel().syncFs(blobFd);
+        },
+      },
+    );
+    await treeStore.adopt(staged, key);
+    return key;
+  } finally {
+    staged.discard();
+  }
+}
+
+// As contract 4.4 has it: trees are made where pods can use them.
+function canUnpack(data: string): boolean {
+  return process.geteuid?.() === 0 && overlaySupport(data).supported;
+}

@@ -1,0 +1,115 @@
+// What an image argument refers to (contract stage0 4.2, 11.1). Runs in stage0.
+
+import { statSync } from 'node:fs';
+import path from 'node:path';
+
+import { quote } from '@rkt/diagnostics/quote';
+import { RktError } from '@rkt/diagnostics/rkt-error';
+import { hasAciExtension } from '@rkt/spec/aci';
+import { type ImageName, parseImageName, withPlatform } from '@rkt/spec/image-name';
+
+/** An image argument, understood. */
+export type ImageReference =
+  | { readonly kind: 'file'; readonly path: string }
+  | { readonly kind: 'url'; readonly url: URL }
+  | { readonly kind: 'docker'; readonly reference: string }
+  /** `text` is what the user typed; `image` has the host's os and arch where it named none. */
+  | { readonly kind: 'name'; readonly text: string; readonly image: ImageName };
+
+/** @throws RktError `bad-reference`, SpecError */
+export function parseImageReference(argument: string, cwd: string): ImageReference {
+  const scheme = schemeOf(argument);
+  switch (scheme) {
+    case undefined:
+      return looksLikePath(argument, cwd)
+        ? fileReference(path.resolve(cwd, argument))
+        : nameReference(argument);
+    case 'file':
+    case 'http':
+    case 'https':
+      return urlReference(argument);
+    case 'docker':
+      return dockerReference(argument.slice('docker:'.length));
+    case 'cimd':
+      return distributionReference(argument);
+    default:
+      // `name:version`, where the name has no slash.
+      return nameReference(argument);
+  }
+}
+
+// As Go's URL parser sees it: a slash before the colon means there is no scheme.
+function schemeOf(argument: string): string | undefined {
+  return /^([a-z][a-z0-9+.-]*):/i.exec(argument)?.[1]?.toLowerCase();
+}
+
+function looksLikePath(argument: string, cwd: string): boolean {
+  if (path.isAbsolute(argument)) return true;
+  if (isRegularFile(path.resolve(cwd, argument))) return true;
+  if (argument.includes(':')) return false;
+  return argument.includes('./') || path.extname(argument) === '.aci';
+}
+
+function isRegularFile(file: string): boolean {
+  try {
+    return statSync(file, { throwIfNoEntry: false })?.isFile() === true;
+  } catch {
+    return false;
+  }
+}
+
+function fileReference(absolute: string): ImageReference {
+  if (!hasAciExtension(absolute)) return refuse(`file://${absolute}`);
+  return { kind: 'file', path: absolute };
+}
+
+function urlReference(argument: string): ImageReference {
+  if (!URL.canParse(argument)) return refuse(argument);
+  const url = new URL(argument);
+  if (!hasAciExtension(url.pathname)) return refuse(argument);
+  if (url.protocol !== 'file:') return url.hostname === '' ? refuse(argument) : { kind: 'url', url };
+  return { kind: 'file', path: path.resolve('/', decodePath(url.pathname, argument)) };
+}
+
+function decodePath(pathname: string, argument: string): string {
+  try {
+    const decoded = decodeURIComponent(pathname);
+    return decoded.includes('\0') ? refuse(argument) : decoded;
+  } catch {
+    return refuse(argument);
+  }
+}
+
+function dockerReference(rest: string): ImageReference {
+  const reference = rest.startsWith('//') ? rest.slice(2) : rest;
+  return reference === '' ? refuse(`docker:${rest}`) : { kind: 'docker', reference };
+}
+
+function nameReference(text: string): ImageReference {
+  return { kind: 'name', text, image: withPlatform(parseImageName(text)) };
+}
+
+// rkt's own form of a reference: cimd:TYPE:v=0:DATA.
+function distributionReference(argument: string): ImageReference {
+  const [, type = '', version = '', data] = /^cimd:([^:]*):v=([^:]*):(.*)$/is.exec(argument) ?? [];
+  if (data === undefined) return refuse(argument);
+  if (!['appc', 'aci-archive', 'docker'].includes(type)) {
+    throw new RktError('bad-reference', `unknown distribution type: ${quote(type)}`);
+  }
+  if (version !== '0')
+    throw new RktError('bad-reference', `unsupported distribution version: ${quote(version)}`);
+  if (type === 'docker') return dockerReference(data);
+  if (type === 'aci-archive') return urlReference(decodePath(data.replaceAll('+', ' '), argument));
+  return appcReference(data);
+}
+
+// NAME?label=value&...
+function appcReference(data: string): ImageReference {
+  const [name = '', query = ''] = data.split('?', 2);
+  const labels = [...new URLSearchParams(query)].map(([label, value]) => `,${label}=${value}`);
+  return nameReference(`${name}${labels.join('')}`);
+}
+
+function refuse(text: string): never {
+  throw new RktError('bad-reference', `invalid image string ${quote(text)}`);
+}

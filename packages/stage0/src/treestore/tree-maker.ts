@@ -1,0 +1,261 @@
+// Makes, checks and deletes trees of the tree store (contract stage0 7.6, 7.7). Runs in stage0.
+
+import { randomBytes } from 'node:crypto';
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import path from 'node:path';
+
+import type { Logger } from '@rkt/diagnostics/logger';
+import { hasCode } from '@rkt/diagnostics/rkt-error';
+import { withKernelErrors } from '@rkt/linux/errno';
+import { type FileLock, lockDirectory, lockFile } from '@rkt/linux/file-lock';
+import { openKernel } from '@rkt/linux/libc';
+import {
+  casTmpDir,
+  type DataDir,
+  TREE_DIR_MODE,
+  treeDir,
+  treeHashFile,
+  treeImageFile,
+  treeLockFile,
+  treeLocksDir,
+  treeManifest,
+  treeRenderedMark,
+  treeRootfs,
+  treesDir,
+} from '@rkt/pod-layout/data-dir';
+import type { ImageKey } from '@rkt/spec/image-id';
+
+import { ensureDirectory } from '../store/directories.ts';
+import type { ImageStore } from '../store/store.ts';
+import { type ContentDigests, TreeWriter, type TreeWriterOptions } from '../unpack/tree-writer.ts';
+import { copyTree } from './copy-tree.ts';
+import type { Layer } from './dependencies.ts';
+import { hashTree, type TreeHash } from './hash.ts';
+import { LayerFilter, type ProvidedPaths } from './layer-filter.ts';
+import { readBlob } from './read-blob.ts';
+import { removeDirectory } from './remove-directory.ts';
+import { StagedTree } from './staged-tree.ts';
+import type { OwnerShift, TreeCheck } from './tree-store.ts';
+
+const DEFAULT_ID_COUNT = 65536;
+const FILE_MODE = 0o644;
+
+/** The work behind TreeStore. */
+export class TreeMaker {
+  readonly #data: DataDir;
+  readonly #store: ImageStore;
+  readonly #logger: Logger;
+
+  constructor(data: DataDir, store: ImageStore, logger: Logger) {
+    this.#data = data;
+    this.#store = store;
+    this.#logger = logger;
+  }
+
+  /** Unpacks the tree `id`; with `force` also when it is there. */
+  make(id: string, layers: readonly Layer[], { force }: { readonly force: boolean }): void {
+    using _lock = this.#lock(id);
+    // Somebody else may have made it while we waited.
+    if (!force && this.#isRendered(id)) return;
+    const directory = this.#path(id);
+    this.#discard(id);
+    ensureDirectory(treesDir(this.#data), TREE_DIR_MODE);
+    try {
+      makeTreeDirectory(directory);
+      const digests = this.#unpack(layers, treeRootfs(directory), {});
+      this.#complete(id, layers, this.#writeHash(directory, layers, digests));
+    } catch (error) {
+      removeDirectory(directory);
+      throw error;
+    }
+  }
+
+  unpackInto(layers: readonly Layer[], directory: string, shift: OwnerShift): void {
+    const rootfs = treeRootfs(directory);
+    const manifest = this.#store.readManifestText(topOf(layers));
+    withKernelErrors(directory, () => writeFileSync(treeManifest(directory), manifest, { mode: FILE_MODE }));
+    makeRootfs(rootfs);
+    this.#unpack(layers, rootfs, { ...shiftOptions(shift), digests: false });
+  }
+
+  copy(source: string, target: string, shift: OwnerShift): void {
+    makeRootfs(target);
+    copyTree(source, target, openKernel(), this.#writerOptions({ ...shiftOptions(shift), digests: false }));
+  }
+
+  check(id: string): TreeCheck {
+    let wanted: string;
+    try {
+      wanted = readFileSync(treeHashFile(this.#path(id)), 'utf8');
+    } catch (error) {
+      if (hasCode(error, 'ENOENT')) return { state: 'not-rendered' };
+      throw error;
+    }
+    const { hash } = this.#hash(this.#path(id));
+    if (hash === wanted) return { state: 'good' };
+    return { state: 'damaged', reason: `wrong tree hash: ${hash}, expected: ${wanted}` };
+  }
+
+  remove(id: string): void {
+    using _lock = this.#lock(id);
+    const image = this.#imageOf(id);
+    this.#discard(id);
+    if (image !== undefined) this.#store.setTreeSize(image, 0);
+  }
+
+  stage(): StagedTree {
+    ensureDirectory(casTmpDir(this.#data));
+    const directory = path.join(casTmpDir(this.#data), `tree-${randomBytes(8).toString('hex')}`);
+    makeTreeDirectory(directory);
+    // Whoever cleans the scratch directory leaves alone what is locked.
+    const lock = lockDirectory(directory, { exclusive: true, wait: true });
+    const writer = new TreeWriter(openKernel(), treeRootfs(directory), this.#writerOptions({}));
+    return new StagedTree(directory, writer, lock);
+  }
+
+  adopt(staged: StagedTree, id: string, layers: readonly Layer[]): void {
+    const [top] = layers;
+    const isWhole = layers.length === 1 && (top?.manifest.pathWhitelist ?? []).length === 0;
+    if (!isWhole || this.#isRendered(id)) return staged.discard();
+    using _lock = this.#lock(id);
+    if (this.#isRendered(id)) return staged.discard();
+    this.#discard(id);
+    ensureDirectory(treesDir(this.#data), TREE_DIR_MODE);
+    const tree = this.#writeHash(staged.directory, layers, staged.digests);
+    withKernelErrors(this.#path(id), () => renameSync(staged.directory, this.#path(id)));
+    staged.adopted();
+    this.#complete(id, layers, tree);
+  }
+
+  #unpack(layers: readonly Layer[], rootfs: string, options: Partial<TreeWriterOptions>): ContentDigests {
+    const writer = new TreeWriter(openKernel(), rootfs, this.#writerOptions(options));
+    try {
+      const provided: ProvidedPaths = new Map();
+      for (const [position, { key }] of layers.entries()) {
+        const filter = new LayerFilter(layers, position, provided, writer);
+        readBlob(this.#store.openBlob(key), key, filter);
+        filter.finish();
+      }
+      return writer.finish();
+    } finally {
+      writer.abort();
+    }
+  }
+
+  #writeHash(directory: string, layers: readonly Layer[], digests: ContentDigests): TreeHash {
+    const tree = this.#hash(directory, digests);
+    const manifest = this.#store.readManifestText(topOf(layers));
+    withKernelErrors(directory, () => {
+      writeFileSync(treeManifest(directory), manifest, { mode: FILE_MODE });
+      writeFileSync(treeHashFile(directory), tree.hash, { mode: FILE_MODE });
+    });
+    return tree;
+  }
+
+  // The mark must not reach the disk before the tree it vouches for.
+  #complete(id: string, layers: readonly Layer[], { sizeBytes }: TreeHash): void {
+    const directory = this.#path(id);
+    const key = topOf(layers);
+    withKernelErrors(directory, () => {
+      const fd = openSync(directory, 'r');
+      try {
+        openKernel().syncFs(fd);
+        writeFileSync(treeImageFile(directory), key, { mode: FILE_MODE });
+        writeFileSync(treeRenderedMark(directory), '', { mode: FILE_MODE });
+        fsyncSync(fd);
+      } finally {
+        closeSync(fd);
+      }
+    });
+    this.#store.setTreeSize(key, sizeBytes);
+  }
+
+  // Without its mark a tree is nothing, so the mark goes first and for good.
+  #discard(id: string): void {
+    const directory = this.#path(id);
+    if (!existsSync(directory)) return;
+    withKernelErrors(directory, () => {
+      rmSync(treeRenderedMark(directory), { force: true });
+      const fd = openSync(directory, 'r');
+      fsyncSync(fd);
+      closeSync(fd);
+    });
+    removeDirectory(directory);
+  }
+
+  #hash(directory: string, digests?: ContentDigests): TreeHash {
+    const ours = [treeManifest, treeHashFile, treeRenderedMark, treeImageFile];
+    const skipped = new Set(ours.map((file) => path.basename(file(directory))));
+    return hashTree(directory, openKernel(), digests, (name) => skipped.has(name));
+  }
+
+  #imageOf(id: string): ImageKey | undefined {
+    try {
+      return readFileSync(treeImageFile(this.#path(id)), 'utf8');
+    } catch (error) {
+      if (hasCode(error, 'ENOENT')) return undefined;
+      throw error;
+    }
+  }
+
+  #isRendered(id: string): boolean {
+    return existsSync(treeRenderedMark(this.#path(id)));
+  }
+
+  #path(id: string): string {
+    return treeDir(this.#data, id);
+  }
+
+  #lock(id: string): FileLock {
+    ensureDirectory(treeLocksDir(this.#data), TREE_DIR_MODE);
+    return lockFile(treeLockFile(this.#data, id), { exclusive: true, wait: true, create: true, mode: 0o600 });
+  }
+
+  #writerOptions(options: Partial<TreeWriterOptions>): TreeWriterOptions {
+    return {
+      privileged: process.geteuid?.() === 0,
+      digests: true,
+      warn: (message) => this.#logger.info(message),
+      ...options,
+    };
+  }
+}
+
+function topOf(layers: readonly Layer[]): ImageKey {
+  return (layers[0] as Layer).key;
+}
+
+function makeTreeDirectory(directory: string): void {
+  withKernelErrors(directory, () => {
+    mkdirSync(directory, { mode: TREE_DIR_MODE });
+    // Not the setgid bit of the directory above.
+    chmodSync(directory, TREE_DIR_MODE);
+  });
+  makeRootfs(treeRootfs(directory));
+}
+
+// What the directory above hands down (its group, its setgid bit) is no part of an image.
+function makeRootfs(rootfs: string): void {
+  withKernelErrors(rootfs, () => {
+    mkdirSync(rootfs, { recursive: true, mode: TREE_DIR_MODE });
+    if (process.geteuid?.() === 0) chownSync(rootfs, 0, 0);
+    chmodSync(rootfs, TREE_DIR_MODE);
+  });
+}
+
+function shiftOptions({ uidShift, gidShift, idCount }: OwnerShift): Partial<TreeWriterOptions> {
+  if (uidShift === undefined && gidShift === undefined) return {};
+  return { uidShift: uidShift ?? 0, gidShift: gidShift ?? 0, idCount: idCount ?? DEFAULT_ID_COUNT };
+}

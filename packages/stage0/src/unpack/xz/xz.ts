@@ -1,0 +1,3 @@
+export function* xzChunks(_: Iterable<Buffer>): Iterable<Buffer> {
+  throw new Error('todo');
+}

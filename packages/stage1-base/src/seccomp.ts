@@ -1,0 +1,98 @@
+// Which system calls an app may make, from its isolators (contract 2.19). Pure; runs in stage1, on the host.
+//
+// What differs from rkt: its list dates from 2016, and a call that is not on it kills. Programs of today probe for newer
+// calls and fall back when there are none, so under the default list a newer call fails with ENOSYS, and only calls
+// that rkt refused on purpose kill.
+
+import { quote } from '@rkt/diagnostics/quote';
+import type { App } from '@rkt/spec/app';
+
+import { Stage1Error } from './errors.ts';
+import {
+  ARM_WHITELIST,
+  DEFAULT_BLACKLIST,
+  DEFAULT_WHITELIST,
+  OTHER_OLD_CALLS,
+  SYSTEMD_GROUPS,
+} from './seccomp-sets.ts';
+
+const RETAIN_SET = 'os/linux/seccomp-retain-set';
+const REMOVE_SET = 'os/linux/seccomp-remove-set';
+const NO_NEW_PRIVILEGES = 'os/linux/no-new-privileges';
+
+/** A filter of system calls. Names may be groups of systemd, which begin with `@`. */
+export interface SeccompFilter {
+  /** `allow`: all other calls are refused; `deny`: these are. */
+  readonly mode: 'allow' | 'deny';
+  readonly calls: readonly string[];
+  /** What a refused call returns; absent: it kills the process. */
+  readonly errno?: string;
+  /** Calls that kill although refused ones return `errno`. */
+  readonly killing?: readonly string[];
+}
+
+interface SetValue {
+  readonly set?: readonly string[];
+  readonly errno?: string;
+}
+
+/**
+ * The filter of an app, undefined for none.
+ * @throws Stage1Error `bad-seccomp` for several isolators
+ */
+export function seccompFilter({ isolators = [] }: Pick<App, 'isolators'>): SeccompFilter | undefined {
+  const sets = isolators.filter(({ name }) => name === RETAIN_SET || name === REMOVE_SET);
+  const [isolator] = sets;
+  if (isolator === undefined) return defaultFilter();
+  if (sets.length > 1) throw new Stage1Error('bad-seccomp', 'too many seccomp isolators specified');
+  const { set = [], errno } = isolator.value as SetValue;
+  const refusal = errno === undefined || errno === '' ? {} : { errno };
+  if (isolator.name === RETAIN_SET) {
+    return set.includes('@appc.io/all') ? undefined : { mode: 'allow', calls: expand(set), ...refusal };
+  }
+  if (!set.includes('@appc.io/empty')) return { mode: 'deny', calls: expand(set), ...refusal };
+  return 'errno' in refusal ? { mode: 'allow', calls: whitelist('rkt'), ...refusal } : defaultFilter();
+}
+
+function defaultFilter(): SeccompFilter {
+  const allowed = new Set(DEFAULT_WHITELIST);
+  const killing = [...DEFAULT_BLACKLIST, ...OTHER_OLD_CALLS].filter((call) => !allowed.has(call));
+  return { mode: 'allow', calls: whitelist('rkt'), errno: 'ENOSYS', killing: [...new Set(killing)] };
+}
+
+function whitelist(scope: string): readonly string[] {
+  const arm = process.arch === 'arm' || process.arch === 'arm64';
+  return scope === 'rkt' && arm ? [...DEFAULT_WHITELIST, ...ARM_WHITELIST] : DEFAULT_WHITELIST;
+}
+
+// Names without a known expansion are dropped, as rkt does.
+function expand(entries: readonly string[]): string[] {
+  const calls = entries.flatMap((entry) => {
+    if (!entry.startsWith('@')) return [checkedName(entry)];
+    const [, scope = '', name = ''] = /^@([^/]+)\/(.+)$/.exec(entry) ?? [];
+    if (scope === 'systemd') return Object.hasOwn(SYSTEMD_GROUPS, name) ? [SYSTEMD_GROUPS[name] ?? ''] : [];
+    if (scope !== 'docker' && scope !== 'rkt') return [];
+    if (name === 'default-whitelist') return whitelist(scope);
+    return name === 'default-blacklist' ? DEFAULT_BLACKLIST : [];
+  });
+  return [...new Set(calls)];
+}
+
+// A unit file takes these names: nothing in them may mean anything else there.
+function checkedName(name: string): string {
+  if (/^[A-Za-z0-9_]+$/.test(name)) return name;
+  throw new Stage1Error('bad-seccomp', `not the name of a system call: ${quote(name)}`);
+}
+
+/**
+ * Whether the app's process must not gain privileges: as the isolator says, and always with a filter for users other
+ * than root, who could not install one otherwise.
+ */
+export function noNewPrivileges(
+  { isolators = [] }: Pick<App, 'isolators'>,
+  uid: number,
+  filtered: boolean,
+): boolean {
+  const wanted = isolators.some(({ name, value }) => name === NO_NEW_PRIVILEGES && value === true);
+  return wanted || (filtered && uid !== 0);
+}
