@@ -83,9 +83,9 @@ suite('configuration', [], () => {
       credentials,
     });
     const found = await entries('dockerAuth');
-    assert.deepEqual(found.map((entry) => entry['registries']).sort(), [
-      ['quay.io'],
-      ['registry-1.docker.io'],
+    assert.deepEqual(found.map((entry) => String(entry['registries'])).toSorted(), [
+      'quay.io',
+      'registry-1.docker.io',
     ]);
     assert.deepEqual(found[0]?.['credentials'], credentials);
     assert.ok((await rkt.ok(['config'])).stdout.includes(String.raw`p\u003c\u0026\u003e`));
