@@ -14,7 +14,7 @@ import { chooseApp } from '../pod/choose-app.ts';
 import { during, duringAsync } from '../pod/context.ts';
 import { PodError } from '../pod/errors.ts';
 import { resolvePod } from '../pod/find.ts';
-import { readPodManifest, readStage1Manifest } from '../pod/manifests.ts';
+import { readStage1Annotations, summarizeManifest } from '../pod/summary.ts';
 import { stage1TreeId } from '../pod/record.ts';
 import { waitForInit } from '../pod/wait.ts';
 
@@ -33,7 +33,7 @@ export async function run({
   const pod = during('problem retrieving pod', () => resolvePod(data, argument));
   if (pod.phase !== 'running')
     throw new PodError('wrong-state', `pod ${quote(pod.uuid)} isn't currently running`);
-  const { apps } = during('cannot read pod manifest', () => readPodManifest(pod.dir));
+  const { apps } = during('cannot read pod manifest', () => summarizeManifest(pod.dir));
   const names = apps.map(({ name }) => name);
   const app = during('unable to determine app name', () => chooseApp(names, flags.app, 'enter', writeStderr));
   if (given.length === 0) logger.info(`no command specified, assuming ${quote(DEFAULT_COMMAND)}`);
@@ -41,7 +41,7 @@ export async function run({
   const pid = await duringAsync('unable to determine the pid of the pod', () => waitForInit(pod));
   // The program comes from the tree store: the pod cannot have replaced it there.
   const tree = stage1Root(treeRootfs(treeDir(data, stage1TreeId(pod.dir))));
-  const program = onHost(tree, findEntryPoint(readStage1Manifest(pod.dir).annotations, 'enter'));
+  const program = onHost(tree, findEntryPoint(readStage1Annotations(pod.dir), 'enter'));
   process.chdir(pod.dir);
   return execProgram(program, [program, ...printEnterArguments({ pid, app, command })], env, {
     keepOpen: [],

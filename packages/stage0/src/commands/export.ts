@@ -23,7 +23,7 @@ import { during } from '../pod/context.ts';
 import { PodError } from '../pod/errors.ts';
 import { resolvePod } from '../pod/find.ts';
 import type { PodSnapshot } from '../pod/pod.ts';
-import { readPodManifest } from '../pod/manifests.ts';
+import { summarizeManifest } from '../pod/summary.ts';
 import { readAppImageManifestText, readIfThere, usesOverlay } from '../pod/record.ts';
 
 const EXTENSION = '.aci';
@@ -38,7 +38,7 @@ export async function run({ global, flags, args }: Invocation<ExportFlags>): Pro
   if (pod.phase !== 'exited' && pod.phase !== 'exited garbage') {
     throw new PodError('wrong-state', 'pod is not exited. Only exited pods can be exported');
   }
-  const names = during('cannot read pod manifest', () => readPodManifest(pod.dir)).apps.map(
+  const names = during('cannot read pod manifest', () => summarizeManifest(pod.dir)).apps.map(
     ({ name }) => name,
   );
   const app = during('unable to find app', () => chooseApp(names, flags.app, 'export', writeStderr));

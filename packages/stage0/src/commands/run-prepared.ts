@@ -5,12 +5,13 @@ import { quote } from '@rkt/diagnostics/quote';
 
 import type { Invocation, RunPreparedFlags } from '../cli/requests.ts';
 import { resolveDataDir } from '../config/data-dir.ts';
-import { checkOverlayStillUsable, launchPod } from '../launch/launch.ts';
+import { launchPod } from '../launch/launch.ts';
+import { checkOverlayStillUsable } from '../launch/overlay-use.ts';
 import { during } from '../pod/context.ts';
 import { PodError } from '../pod/errors.ts';
 import { resolvePod } from '../pod/find.ts';
 import { movePod, takePod } from '../pod/pod.ts';
-import { readPodManifest } from '../pod/manifests.ts';
+import { summarizeManifest } from '../pod/summary.ts';
 import { checkNetwork } from '../prepare/checks.ts';
 
 export async function run({ global, flags, args, env }: Invocation<RunPreparedFlags>): Promise<number> {
@@ -18,11 +19,11 @@ export async function run({ global, flags, args, env }: Invocation<RunPreparedFl
   const { uuid, phase } = during('problem retrieving pod', () => resolvePod(data, args[0] ?? ''));
   const pod = phase === 'prepared' ? takePod(data, uuid, 'prepared') : undefined;
   if (pod === undefined) throw new PodError('wrong-state', `pod ${quote(uuid)} is not prepared`);
-  const manifest = during('cannot read pod manifest', () => readPodManifest(pod.dir));
+  const manifest = during('cannot read pod manifest', () => summarizeManifest(pod.dir));
   if (flags.interactive && manifest.apps.length > 1) {
     throw new PodError('bad-flag', 'interactive option only supports pods with one app');
   }
-  checkNetwork(flags, (manifest.ports ?? []).length > 0);
+  checkNetwork(flags, manifest.forwardsPorts);
   checkOverlayStillUsable(data, pod.dir);
   const running = during('cannot transition to run', () => movePod(pod, 'run'));
   return launchPod(running, {

@@ -4,16 +4,16 @@
 import type { Logger } from '@rkt/diagnostics/logger';
 import { openKernel } from '@rkt/linux/libc';
 import { mountsBelow, readMountInfo } from '@rkt/linux/mount-info';
-import { printGcArguments } from '@rkt/pod-layout/entrypoints';
+import { interfaceVersion, printGcArguments } from '@rkt/pod-layout/entrypoints';
 import type { PodDir } from '@rkt/pod-layout/pod-paths';
 import { stage1Rootfs, stage1StatusRoot } from '@rkt/pod-layout/pod-paths';
 
 import type { GlobalFlags } from '../cli/requests.ts';
 import { mountStage1Root } from '../launch/pod-mounts.ts';
-import { callEntryPoint, stage1InterfaceVersion } from '../pod/entry-point.ts';
+import { callEntryPoint } from '../pod/entry-point.ts';
 import type { LockedPod } from '../pod/pod.ts';
-import { readStage1Manifest } from '../pod/manifests.ts';
 import { stage1TreeId, usesOverlay } from '../pod/record.ts';
+import { readStage1Annotations } from '../pod/summary.ts';
 import { killLeftovers } from './leftovers.ts';
 import { removeTree } from './remove-tree.ts';
 import { unmountPod } from './unmount.ts';
@@ -47,15 +47,15 @@ export async function removePod(pod: LockedPod, context: RemovalContext): Promis
 
 // Stage1's own share: processes, cgroups, networks.
 async function collectStage1(pod: LockedPod, { global, env }: RemovalContext): Promise<void> {
-  const manifest = readStage1Manifest(pod.dir);
+  const annotations = readStage1Annotations(pod.dir);
   if (usesOverlay(pod.dir) && !isMounted(stage1Rootfs(pod.dir))) {
     // Unmounted since, as after a reboot; unmountPod takes it down again.
     mountStage1Root(pod.dir, { kernel: openKernel(), data: pod.data, groupId: -1 });
   }
   const { debug, localConfig } = global;
-  await callEntryPoint(pod.dir, manifest, {
+  await callEntryPoint(pod.dir, annotations, {
     name: 'gc',
-    argv: printGcArguments({ debug, localConfig, uuid: pod.uuid }, stage1InterfaceVersion(manifest)),
+    argv: printGcArguments({ debug, localConfig, uuid: pod.uuid }, interfaceVersion(annotations)),
     env,
     stdout: 'ignore',
   });

@@ -2,11 +2,11 @@
 // (contract stage0 8.12, stage1 2.16). Runs in stage0.
 
 import { readFileSync, writeFileSync } from 'node:fs';
-import { isIP } from 'node:net';
 
 import type { HostsMode, ResolvMode } from '@rkt/pod-layout/entrypoints';
 import type { Stage1Root } from '@rkt/pod-layout/pod-paths';
 import { HOSTS, HOSTS_FALLBACK, onHost, RESOLV_CONF } from '@rkt/pod-layout/stage1-paths';
+import { isIpAddress } from '@rkt/spec/ip-address';
 
 import type { LaunchFlags } from '../cli/requests.ts';
 import { PodError } from '../pod/errors.ts';
@@ -39,7 +39,7 @@ function resolv({ dns, dnsSearch, dnsOpt, dnsDomain }: LaunchFlags): {
     if (details) throw bad(`Cannot call --dns-opt, --dns-search, or --dns-domain with --dns=${mode}`);
     return { resolvMode: mode };
   }
-  for (const server of servers) if (isIP(server) === 0) throw bad(`Invalid IP passed to --dns: ${server}`);
+  for (const server of servers) if (!isIpAddress(server)) throw bad(`Invalid IP passed to --dns: ${server}`);
   if (servers.length === 0 && !details) return { resolvMode: 'default' };
   return { resolvMode: 'stage0', resolvConf: printResolvConf(servers, dnsSearch, dnsOpt, dnsDomain) };
 }
@@ -69,7 +69,7 @@ function hosts(values: readonly string[]): { hostsMode: HostsMode; hosts?: Map<s
     if (ip === undefined || name === undefined || name === '' || rest.length > 0) {
       throw bad(`Did not understand --hosts-entry ${entry}`);
     }
-    if (isIP(ip) === 0) throw bad(`Invalid IP passed to --hosts-entry: ${ip}`);
+    if (!isIpAddress(ip)) throw bad(`Invalid IP passed to --hosts-entry: ${ip}`);
     names.set(ip, [...(names.get(ip) ?? []), name]);
   }
   return { hostsMode: 'stage0', hosts: names };

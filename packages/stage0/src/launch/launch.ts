@@ -6,18 +6,16 @@ import { existsSync } from 'node:fs';
 import { type Logger, writeStderr } from '@rkt/diagnostics/logger';
 import { execProgram } from '@rkt/linux/exec';
 import { openKernel } from '@rkt/linux/libc';
-import { overlaySupport } from '@rkt/linux/overlay';
-import type { DataDir } from '@rkt/pod-layout/data-dir';
 import { findEntryPoint, interfaceVersion, printRunArguments } from '@rkt/pod-layout/entrypoints';
 import { RKT_LOCK_FD, RKT_SELINUX_CONTEXT, RKT_SELINUX_MOUNT_CONTEXT } from '@rkt/pod-layout/environment';
-import { type PodDir, privateUsersFile, stage1Rootfs, type Stage1Root } from '@rkt/pod-layout/pod-paths';
+import { privateUsersFile, stage1Rootfs, type Stage1Root } from '@rkt/pod-layout/pod-paths';
 import { appRootfs, onHost } from '@rkt/pod-layout/stage1-paths';
 
 import type { GlobalFlags, LaunchFlags } from '../cli/requests.ts';
 import { during } from '../pod/context.ts';
 import { PodError } from '../pod/errors.ts';
 import type { LockedPod } from '../pod/pod.ts';
-import { readPodManifest, readStage1Manifest } from '../pod/manifests.ts';
+import { readStage1Annotations, summarizeManifest } from '../pod/summary.ts';
 import { readIfThere, usesOverlay } from '../pod/record.ts';
 import { linkImages } from '../prepare/image-links.ts';
 import { type NameResolution, nameResolution, writeNameResolution } from './dns.ts';
@@ -38,12 +36,12 @@ export interface LaunchRequest {
 export function launchPod(pod: LockedPod, request: LaunchRequest): never {
   const { flags, logger } = request;
   const resolution = during('error with dns flags', () => nameResolution(flags));
-  const apps = during('cannot read pod manifest', () => readPodManifest(pod.dir)).apps;
+  const apps = during('cannot read pod manifest', () => summarizeManifest(pod.dir)).apps;
   if (apps.length === 0) throw new PodError('bad-manifest', 'pod must contain at least one application');
   logger.debug('Setting up stage1');
   const root = setUpRoot(
     pod,
-    apps.map(({ name, image }) => ({ name, key: image.id })),
+    apps.map(({ name, imageId }) => ({ name, key: imageId })),
   );
   writeNameResolution(root, resolution);
   logger.debug(`Wrote filesystem to ${pod.dir}`);
@@ -72,9 +70,9 @@ function execStage1(
   resolution: NameResolution,
   { flags, global, env, logger }: LaunchRequest,
 ): never {
-  const manifest = readStage1Manifest(pod.dir);
+  const annotations = readStage1Annotations(pod.dir);
   const program = during("error determining 'run' entrypoint", () =>
-    onHost(stage1Rootfs(pod.dir), findEntryPoint(manifest.annotations, 'run')),
+    onHost(stage1Rootfs(pod.dir), findEntryPoint(annotations, 'run')),
   );
   if (!existsSync(program)) throw new PodError('stage1', `stage1 has no file ${program}`);
   const privateUsers = readIfThere(privateUsersFile(pod.dir))?.trim();
@@ -95,7 +93,7 @@ function execStage1(
       ipc: flags.ipc,
       uuid: pod.uuid,
     },
-    interfaceVersion(manifest.annotations),
+    interfaceVersion(annotations),
   );
   for (const warning of warnings) writeStderr(`${warning}\n`);
   logger.debug(`Pivoting to filesystem ${pod.dir}`);
@@ -121,17 +119,3 @@ function activationSockets({ LISTEN_PID, LISTEN_FDS }: Readonly<Record<string, s
 }
 
 const FIRST_LISTEN_FD = 3;
-
-/** Whether pods of this data directory can use overlay; says why not, once (contract stage1 1.8). */
-export function overlayUsable(data: DataDir): boolean {
-  const support = overlaySupport(data);
-  if (!support.supported) writeStderr(`disabling overlay support: "${support.reason}"\n`);
-  return support.supported;
-}
-
-/** @throws PodError `wrong-state` when the pod was prepared with overlay and overlay no longer works. */
-export function checkOverlayStillUsable(data: DataDir, pod: PodDir): void {
-  if (usesOverlay(pod) && !overlaySupport(data).supported) {
-    throw new PodError('wrong-state', 'unable to run prepared overlay-enabled pod: overlay not supported');
-  }
-}

@@ -4,10 +4,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 
-import { type EntryPointName, findEntryPoint, interfaceVersion } from '@rkt/pod-layout/entrypoints';
+import { type EntryPointName, findEntryPoint } from '@rkt/pod-layout/entrypoints';
 import { type PodDir, stage1Rootfs } from '@rkt/pod-layout/pod-paths';
 import { onHost } from '@rkt/pod-layout/stage1-paths';
-import type { ImageManifest } from '@rkt/spec/image-manifest';
+import type { Annotation } from '@rkt/spec/annotations';
 
 import { PodError } from './errors.ts';
 
@@ -20,21 +20,16 @@ export interface EntryPointCall {
   readonly stdout: 'inherit' | 'ignore';
 }
 
-/** Interface version of a pod's stage1. */
-export function stage1InterfaceVersion(manifest: ImageManifest): number {
-  return interfaceVersion(manifest.annotations);
-}
-
 /**
  * Runs the entry point with the pod directory as working directory.
  * @throws PodError `stage1` when it cannot be started, fails, or is killed.
  */
 export async function callEntryPoint(
   pod: PodDir,
-  manifest: ImageManifest,
+  annotations: readonly Annotation[],
   call: EntryPointCall,
 ): Promise<void> {
-  const program = onHost(stage1Rootfs(pod), findEntryPoint(manifest.annotations, call.name));
+  const program = onHost(stage1Rootfs(pod), findEntryPoint(annotations, call.name));
   const child = spawn(program, call.argv, {
     cwd: pod,
     env: { ...call.env },

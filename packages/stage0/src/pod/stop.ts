@@ -5,7 +5,7 @@ import { printStopArguments } from '@rkt/pod-layout/entrypoints';
 
 import { callEntryPoint } from './entry-point.ts';
 import type { PodSnapshot } from './pod.ts';
-import { readStage1Manifest } from './manifests.ts';
+import { readStage1Annotations } from './summary.ts';
 
 /** Asks the pod's stage1 to stop it, or with `force` to kill it. Returns once stage1 has been told. */
 export async function stopPod(
@@ -14,7 +14,7 @@ export async function stopPod(
   env: Readonly<Record<string, string>>,
 ): Promise<void> {
   try {
-    await callEntryPoint(pod.dir, readStage1Manifest(pod.dir), {
+    await callEntryPoint(pod.dir, readStage1Annotations(pod.dir), {
       name: 'stop',
       argv: printStopArguments({ force, uuid: pod.uuid }),
       env,

@@ -1,9 +1,11 @@
-// The few facts of a pod manifest that listing a thousand pods needs, read without the codecs: a stored manifest was
-// validated when the pod was prepared, so here a wrong type only has to be an error, not a diagnosis. Runs in stage0.
+// The few facts of a pod's manifests that listing a thousand pods and launching one need, read without the codecs:
+// what is stored was validated when the pod was prepared, so here a wrong type need not be diagnosed. Runs in stage0.
 
 import { readFileSync } from 'node:fs';
 
-import { type PodDir, podManifestFile, sharedVolume } from '@rkt/pod-layout/pod-paths';
+import { quote } from '@rkt/diagnostics/quote';
+import { type PodDir, podManifestFile, sharedVolume, stage1ManifestFile } from '@rkt/pod-layout/pod-paths';
+import type { Annotation } from '@rkt/spec/annotations';
 
 import { PodError } from './errors.ts';
 import { readAppImageManifestText } from './record.ts';
@@ -11,6 +13,8 @@ import { readAppImageManifestText } from './record.ts';
 /** What listings show of a pod manifest. */
 export interface PodSummary {
   readonly apps: readonly AppSummary[];
+  /** Whether ports of the host lead to the pod. */
+  readonly forwardsPorts: boolean;
   readonly userAnnotations: Readonly<Record<string, string>>;
   readonly userLabels: Readonly<Record<string, string>>;
 }
@@ -39,46 +43,69 @@ export interface MountSummary {
 export function summarizeManifest(pod: PodDir): PodSummary {
   const file = podManifestFile(pod);
   const manifest = parseObject(readFileSync(file, 'utf8'), file);
-  const volumes = objects(manifest['volumes']);
+  const volumes = objects(field(manifest, 'volumes'));
   return {
-    apps: objects(manifest['apps']).map((app) => summarizeApp(pod, app, volumes)),
-    userAnnotations: strings(manifest['userAnnotations']),
-    userLabels: strings(manifest['userLabels']),
+    forwardsPorts: objects(field(manifest, 'ports')).length > 0,
+    apps: objects(field(manifest, 'apps')).map((app) => summarizeApp(pod, app, volumes)),
+    userAnnotations: strings(field(manifest, 'userAnnotations')),
+    userLabels: strings(field(manifest, 'userLabels')),
   };
+}
+
+const AC_NAME = /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/;
+
+/**
+ * Annotations of the pod's stage1 image, in the pod's own copy of its manifest: they name its entry points.
+ * @throws PodError `bad-manifest` when the manifest is not one.
+ */
+export function readStage1Annotations(pod: PodDir): Annotation[] {
+  const file = stage1ManifestFile(pod);
+  const manifest = parseObject(readFileSync(file, 'utf8'), file);
+  return objects(field(manifest, 'annotations')).map((entry) => ({
+    name: text(field(entry, 'name')),
+    value: text(field(entry, 'value')),
+  }));
 }
 
 type JsonObject = Readonly<Record<string, unknown>>;
 
 function summarizeApp(pod: PodDir, runtimeApp: JsonObject, volumes: readonly JsonObject[]): AppSummary {
-  const name = text(runtimeApp['name']);
-  const image = object(runtimeApp['image']);
-  const app = object(runtimeApp['app']);
+  const name = text(field(runtimeApp, 'name'));
+  // It becomes part of paths.
+  if (!AC_NAME.test(name)) throw new PodError('bad-manifest', `${quote(name)} is no name for an app`);
+  const image = object(field(runtimeApp, 'image'));
+  const app = object(field(runtimeApp, 'app'));
   return {
     name,
-    imageId: text(image['id']),
-    imageName: imageName(text(image['name']), objects(image['labels'])) ?? imageNameFromCopy(pod, name),
-    mounts: objects(runtimeApp['mounts']).map((mount) => summarizeMount(pod, mount, volumes)),
-    userAnnotations: strings(app['userAnnotations']),
-    userLabels: strings(app['userLabels']),
+    imageId: text(field(image, 'id')),
+    imageName:
+      imageName(text(field(image, 'name')), objects(field(image, 'labels'))) ?? imageNameFromCopy(pod, name),
+    mounts: objects(field(runtimeApp, 'mounts')).map((mount) => summarizeMount(pod, mount, volumes)),
+    userAnnotations: strings(field(app, 'userAnnotations')),
+    userLabels: strings(field(app, 'userLabels')),
   };
 }
 
 function summarizeMount(pod: PodDir, mount: JsonObject, volumes: readonly JsonObject[]): MountSummary {
-  const volume = text(mount['volume']);
-  const own = object(mount['appVolume']);
-  const found = text(own['name']) === '' ? (volumes.find((entry) => entry['name'] === volume) ?? {}) : own;
-  const source = found['kind'] === 'empty' ? sharedVolume(pod, text(found['name'])) : text(found['source']);
+  const volume = text(field(mount, 'volume'));
+  const own = object(field(mount, 'appVolume'));
+  const found =
+    text(field(own, 'name')) === '' ? (volumes.find((entry) => field(entry, 'name') === volume) ?? {}) : own;
+  const source =
+    field(found, 'kind') === 'empty'
+      ? sharedVolume(pod, text(field(found, 'name')))
+      : text(field(found, 'source'));
   return {
     volume,
-    path: text(mount['path']),
+    path: text(field(mount, 'path')),
     source: source || undefined,
-    readOnly: found['readOnly'] === true,
+    readOnly: field(found, 'readOnly') === true,
   };
 }
 
 function imageName(name: string, labels: readonly JsonObject[]): string | undefined {
   if (name === '') return undefined;
-  const version = labels.find((label) => label['name'] === 'version')?.['value'];
+  const version = field(labels.find((label) => field(label, 'name') === 'version') ?? {}, 'value');
   return typeof version === 'string' && version !== '' ? `${name}:${version}` : name;
 }
 
@@ -86,10 +113,18 @@ function imageName(name: string, labels: readonly JsonObject[]): string | undefi
 function imageNameFromCopy(pod: PodDir, app: string): string | undefined {
   try {
     const manifest = parseObject(readAppImageManifestText(pod, app), app);
-    return imageName(text(manifest['name']), objects(manifest['labels']));
+    return imageName(text(field(manifest, 'name')), objects(field(manifest, 'labels')));
   } catch {
     return undefined;
   }
+}
+
+// Keys of a manifest given by the user count in any case (contract stage0 10.3).
+function field(object: JsonObject, name: string): unknown {
+  if (Object.hasOwn(object, name)) return object[name];
+  const wanted = name.toLowerCase();
+  const key = Object.keys(object).findLast((candidate) => candidate.toLowerCase() === wanted);
+  return key === undefined ? undefined : object[key];
 }
 
 function parseObject(json: string, where: string): JsonObject {

@@ -13,7 +13,7 @@ import type { AppRequest, Invocation, PrepareFlags } from '../cli/requests.ts';
 import { resolveDataDir } from '../config/data-dir.ts';
 import { loadConfig } from '../config/load.ts';
 import { fetchContext, type FetchContext, findImage } from '../fetch/finder.ts';
-import { overlayUsable } from '../launch/launch.ts';
+import { overlayUsable } from '../launch/overlay-use.ts';
 import { rktGroupId } from '../launch/rkt-group.ts';
 import { duringAsync } from '../pod/context.ts';
 import { createPod, type LockedPod } from '../pod/pod.ts';
@@ -32,7 +32,7 @@ export async function newPod(
 ): Promise<LockedPod> {
   const config = loadConfig(global);
   const data = await resolveDataDir(global, config);
-  const fetch = fetchContext({ data, config, global });
+  const fetch = fetchContext({ data, config, global, env });
   const executableDir = path.dirname(process.execPath);
   const stage1 = await findStage1Image(flags.stage1, { fetch, config, executableDir });
   const found = await findApps(apps, flags, fetch);
