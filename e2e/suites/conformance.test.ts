@@ -26,9 +26,10 @@ interface Process {
 }
 
 // Fields of proc_pid_status(5). Seccomp is left out: nspawn filters for its own sake, fly does not isolate.
-const IDENTITY: readonly string[] = (
-  'Uid Gid Groups Umask Threads NoNewPrivs ' + 'SigBlk SigIgn SigCgt CapInh CapPrm CapEff CapBnd CapAmb'
-).split(' ');
+const IDENTITY: readonly string[] =
+  'Uid Gid Groups Umask Threads NoNewPrivs SigBlk SigIgn SigCgt CapInh CapPrm CapEff CapBnd CapAmb'.split(
+    ' ',
+  );
 
 // Both flavours with everything they can switch off, so that only the way of starting differs.
 const OPEN = '--insecure-options=image,capabilities,paths,seccomp';

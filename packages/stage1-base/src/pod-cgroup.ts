@@ -2,7 +2,7 @@
 // Made and joined by `run`, emptied and removed by `gc`, on the host. The pod's processes are born in it, so it
 // finds them even when their parent is gone.
 
-import { closeSync, constants, openSync, readFileSync, write, writeSync } from 'node:fs';
+import { closeSync, constants, existsSync, openSync, readFileSync, write, writeSync } from 'node:fs';
 import { basename, join, normalize } from 'node:path';
 
 import { hasCode } from '@rkt/diagnostics/rkt-error';
@@ -189,7 +189,11 @@ export function podPids({ directories }: PodCgroup): number[] {
 
 /** Kills every process of the pod and waits for their end. @throws LinuxError `cgroup-busy` */
 export function killPod({ directories }: PodCgroup): void {
-  for (const { path } of directories) killCgroup(path);
+  // First where the kernel can kill or freeze them together, so that none forks away or gives its pid to a stranger.
+  const together = ({ path }: PodCgroupDirectory): boolean =>
+    existsSync(`${path}/cgroup.kill`) || existsSync(`${path}/freezer.state`);
+  const first = directories.filter(together);
+  for (const { path } of [...first, ...directories.filter((each) => !first.includes(each))]) killCgroup(path);
 }
 
 /** Removes the pod's cgroup, which must be empty, from every hierarchy. @throws LinuxError `cgroup-busy` */

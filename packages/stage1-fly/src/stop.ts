@@ -11,7 +11,7 @@ import { openKernel } from '@rkt/linux/libc';
 import { podDir } from '@rkt/pod-layout/pod-paths';
 import { parseStopArguments } from '@rkt/stage1-base/arguments';
 import { readPgid, readPid } from '@rkt/stage1-base/pids';
-import { findPodCgroup, podPids } from '@rkt/stage1-base/pod-cgroup';
+import { findPodCgroup, killPod, podPids } from '@rkt/stage1-base/pod-cgroup';
 
 import { FlyError } from './errors.ts';
 import type { EntryPointCall } from './run.ts';
@@ -27,13 +27,17 @@ export function stop(
   const { force } = parseStopArguments(args);
   const dir = podDir(cwd);
   const signal = force ? SIGKILL : SIGTERM;
+  const cgroup = findPodCgroup(dir);
+  if (cgroup !== undefined && force) {
+    killPod(cgroup);
+    return 0;
+  }
   const main = readPid(dir);
   if (main === undefined) throw new FlyError('process-gone', 'the pod has not started its app yet');
-  const cgroup = findPodCgroup(dir);
   if (cgroup === undefined) return signalWithoutCgroup(kernel, main, readPgid(dir), signal);
   const members = podPids(cgroup);
   // The app decides what becomes of its children, unless it is gone.
-  const targets = !force && members.includes(main) ? [main] : members;
+  const targets = members.includes(main) ? [main] : members;
   for (const pid of targets) signalMember(kernel, pid, signal, () => podPids(cgroup));
   return 0;
 }
