@@ -37,7 +37,7 @@ async function buildExecutable(flavor: Flavor, work: string): Promise<Buffer> {
   const script = path.join(work, `stage1-${flavor}.cjs`);
   await bundle({ entry, output: script });
   const executable = path.join(work, 'stage1');
-  buildSingleExecutable(script, executable);
+  buildSingleExecutable(script, executable, { eager: true });
   return fs.readFileSync(executable);
 }
 

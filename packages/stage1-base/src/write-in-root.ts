@@ -1,28 +1,25 @@
 // Makes what is missing in an app's root: directories, empty files to mount over, links. The root was filled by an
-// image, so every name is resolved inside it by the kernel. Runs in the run entry point, on the host.
+// image. Runs in the run entry point, on the host, before anything of the pod runs: nobody changes the root meanwhile.
+//
+// Names below directories that are no links are made directly, for speed. Where a link is on the way the kernel resolves
+// the name inside the root.
 
-import { closeSync, fchmodSync, fchownSync } from 'node:fs';
+import {
+  closeSync,
+  fchmodSync,
+  lchownSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  symlinkSync,
+  unlinkSync,
+} from 'node:fs';
+import type { Stats } from 'node:fs';
 import path from 'node:path';
 
 import { hasCode } from '@rkt/diagnostics/rkt-error';
-import {
-  AT_SYMLINK_NOFOLLOW,
-  O_CREAT,
-  O_EXCL,
-  O_NOFOLLOW,
-  O_PATH,
-  O_WRONLY,
-  S_IFDIR,
-  S_IFMT,
-} from '@rkt/linux/constants';
-import type { FileStatus, Kernel } from '@rkt/linux/kernel';
-import {
-  openBeneath,
-  openDirectoryInRoot,
-  openInRoot,
-  openRoot,
-  resolveInRootFd,
-} from '@rkt/linux/safe-path';
+import { O_CREAT, O_EXCL, O_NOFOLLOW, O_PATH, O_WRONLY } from '@rkt/linux/constants';
+import { mkdirAllInRoot, openInRoot, openRoot, resolveInRootFd } from '@rkt/linux/safe-path';
 
 const PARENT_MODE = 0o755;
 
@@ -32,72 +29,73 @@ export interface Owner {
   readonly gid: number;
 }
 
-/** A tree to write into. Paths are absolute as seen from inside the tree. */
+/**
+ * A tree to write into. Paths are absolute as seen from inside the tree, and made with exactly the given mode: the
+ * caller's umask must be 0.
+ */
 export class RootWriter implements Disposable {
-  readonly #kernel: Kernel;
-  readonly #fd: number;
+  readonly #root: string;
   readonly #owner: Owner | undefined;
+  /** Directories of the tree that are known to be reached without links. */
+  readonly #plain: Set<string> = new Set(['/']);
+  #fd: number | undefined;
 
-  /** @throws KernelError when `root` is no directory */
-  constructor(kernel: Kernel, root: string, owner?: Owner) {
-    this.#kernel = kernel;
-    this.#fd = openRoot(root);
+  constructor(root: string, owner?: Owner) {
+    this.#root = root;
     this.#owner = owner;
   }
 
   [Symbol.dispose](): void {
-    closeSync(this.#fd);
+    if (this.#fd !== undefined) closeSync(this.#fd);
   }
 
-  /** Whether `name` leads to anything, symbolic links followed inside. */
+  /** Whether `name` leads to anything, links followed inside the tree. */
   exists(name: string): boolean {
-    return this.#leadsTo(name);
-  }
-
-  /** Whether `name` leads to a directory, symbolic links followed inside. */
-  isDirectory(name: string): boolean {
-    return this.#leadsTo(path.posix.join(name, '/'));
-  }
-
-  /** The status of `name` itself, a link not followed; undefined when it does not exist. */
-  status(name: string): FileStatus | undefined {
+    const status = this.#plainStatus(name);
+    if (status === 'missing') return false;
+    if (status !== undefined && !status.isSymbolicLink()) return true;
     try {
-      return this.#inParent(name, (parent, base) => this.#kernel.statAt(parent, base, AT_SYMLINK_NOFOLLOW));
+      closeSync(openInRoot(this.#rootFd(), name, O_PATH));
+      return true;
     } catch (error) {
-      if (hasCode(error, 'ENOENT') || hasCode(error, 'ENOTDIR')) return undefined;
+      if (['ENOENT', 'ENOTDIR', 'ELOOP'].some((code) => hasCode(error, code))) return false;
       throw error;
     }
   }
 
+  /** The status of `name` itself, which is not followed; undefined when it does not exist. */
+  status(name: string): Stats | undefined {
+    return lstatSync(this.#onHost(this.#place(name)), { throwIfNoEntry: false });
+  }
+
   /**
-   * Makes a directory with exactly this mode, and its parents; an existing one stays as it is.
+   * Makes a directory and its parents; an existing one stays as it is.
    * @throws KernelError ENOTDIR when something else is in its place
    */
   directory(name: string, mode: number): void {
-    if (this.isDirectory(name)) return;
-    const place = resolveInRootFd(this.#fd, name);
-    this.#inParent(place, (parent, base) => {
-      this.#kernel.mkdirAt(parent, base, mode);
-      this.#kernel.fchmodAt(parent, base, mode);
-      if (this.#owner !== undefined) {
-        this.#kernel.fchownAt(parent, base, this.#owner.uid, this.#owner.gid, AT_SYMLINK_NOFOLLOW);
-      }
-    });
+    const status = this.#plainStatus(name);
+    if (status !== undefined && status !== 'missing' && status.isDirectory()) {
+      this.#plain.add(name);
+      return;
+    }
+    if (status === 'missing' && this.#plain.has(path.posix.dirname(name))) {
+      mkdirSync(this.#onHost(name), { mode });
+      this.#own(name);
+      this.#plain.add(name);
+      return;
+    }
+    mkdirAllInRoot(this.#rootFd(), name, mode);
   }
 
   /** Makes an empty file where nothing is, behind dangling links too; returns where it is, free of links. */
   file(name: string, mode: number): string {
-    const place = resolveInRootFd(this.#fd, name);
+    const place = resolveInRootFd(this.#rootFd(), name);
+    mkdirAllInRoot(this.#rootFd(), path.posix.dirname(place), PARENT_MODE);
     try {
-      this.#inParent(place, (parent, base) => {
-        const fd = openBeneath(parent, base, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
-        try {
-          fchmodSync(fd, mode);
-          if (this.#owner !== undefined) fchownSync(fd, this.#owner.uid, this.#owner.gid);
-        } finally {
-          closeSync(fd);
-        }
-      });
+      const fd = openSync(this.#onHost(place), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
+      fchmodSync(fd, mode);
+      closeSync(fd);
+      this.#own(place);
     } catch (error) {
       if (!hasCode(error, 'EEXIST')) throw error;
     }
@@ -106,13 +104,10 @@ export class RootWriter implements Disposable {
 
   /** Makes a symbolic link unless something has that name already. */
   link(target: string, name: string): void {
+    const place = this.#place(name);
     try {
-      this.#inParent(name, (parent, base) => {
-        this.#kernel.symlinkAt(target, parent, base);
-        if (this.#owner !== undefined) {
-          this.#kernel.fchownAt(parent, base, this.#owner.uid, this.#owner.gid, AT_SYMLINK_NOFOLLOW);
-        }
-      });
+      symlinkSync(target, this.#onHost(place));
+      this.#own(place);
     } catch (error) {
       if (!hasCode(error, 'EEXIST')) throw error;
     }
@@ -121,26 +116,40 @@ export class RootWriter implements Disposable {
   /** Removes `name` itself unless it is a directory or missing. */
   removeUnlessDirectory(name: string): void {
     const status = this.status(name);
-    if (status === undefined || (status.mode & S_IFMT) === S_IFDIR) return;
-    this.#inParent(name, (parent, base) => this.#kernel.unlinkAt(parent, base, 0));
+    if (status !== undefined && !status.isDirectory()) unlinkSync(this.#onHost(this.#place(name)));
   }
 
-  #leadsTo(name: string): boolean {
-    try {
-      closeSync(openInRoot(this.#fd, name, O_PATH));
-      return true;
-    } catch (error) {
-      if (['ENOENT', 'ENOTDIR', 'ELOOP'].some((code) => hasCode(error, code))) return false;
-      throw error;
-    }
+  // The status of a name whose parents are no links; undefined when that is not known.
+  #plainStatus(name: string): Stats | 'missing' | undefined {
+    if (!this.#isPlain(path.posix.dirname(name))) return undefined;
+    return lstatSync(this.#onHost(name), { throwIfNoEntry: false }) ?? 'missing';
   }
 
-  #inParent<T>(name: string, use: (parent: number, base: string) => T): T {
-    const parent = openDirectoryInRoot(this.#fd, path.posix.dirname(name), PARENT_MODE);
-    try {
-      return use(parent, path.posix.basename(name));
-    } finally {
-      closeSync(parent);
-    }
+  #isPlain(directory: string): boolean {
+    if (this.#plain.has(directory)) return true;
+    if (!this.#isPlain(path.posix.dirname(directory))) return false;
+    if (lstatSync(this.#onHost(directory), { throwIfNoEntry: false })?.isDirectory() !== true) return false;
+    this.#plain.add(directory);
+    return true;
+  }
+
+  // Where `name` is when the links on the way to it are followed inside the tree, but not the last component.
+  #place(name: string): string {
+    const parent = path.posix.dirname(name);
+    return this.#isPlain(parent)
+      ? name
+      : path.posix.join(resolveInRootFd(this.#rootFd(), parent), path.posix.basename(name));
+  }
+
+  #own(place: string): void {
+    if (this.#owner !== undefined) lchownSync(this.#onHost(place), this.#owner.uid, this.#owner.gid);
+  }
+
+  #onHost(place: string): string {
+    return place === '/' ? this.#root : `${this.#root}${place}`;
+  }
+
+  #rootFd(): number {
+    return (this.#fd ??= openRoot(this.#root));
   }
 }

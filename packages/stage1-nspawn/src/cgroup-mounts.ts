@@ -33,17 +33,34 @@ export interface CgroupMounts {
   readonly controllers: readonly string[];
 }
 
-/** Mounts the version 1 controllers of the pod into stage1, where /sys is mounted already. */
+/** Makes the part of the pod's cgroup that its systemd may change, in the version 1 hierarchies of `controllers`. */
+export function createUnitSlices(
+  mounted: readonly CgroupHierarchy[],
+  subcgroup: string,
+  controllers: readonly string[],
+): void {
+  for (const { mountPoint } of managed(mounted, controllers)) {
+    mkdirSync(path.join(mountPoint, subcgroup, UNITS_SLICE), { recursive: true, mode: 0o755 });
+  }
+}
+
+function managed(mounted: readonly CgroupHierarchy[], controllers: readonly string[]): CgroupHierarchy[] {
+  return mounted.filter(
+    (hierarchy) =>
+      hierarchy.version === 1 && hierarchy.controllers.some((name) => controllers.includes(name)),
+  );
+}
+
+/** Mounts these into stage1, where /sys is mounted already. Does nothing on a host with version 2 only. */
 export function mountCgroups(
   kernel: Kernel,
   mounted: readonly CgroupHierarchy[],
   { root, subcgroup, controllers }: CgroupMounts,
 ): void {
+  if (mounted.every(({ version }) => version === 2)) return;
   const tree = onHost(root, '/sys/fs/cgroup');
   kernel.mount('tmpfs', tree, 'tmpfs', SAFE | MS_STRICTATIME, 'mode=755,nr_inodes=1k');
-  for (const hierarchy of mounted) {
-    if (hierarchy.version !== 1 || !hierarchy.controllers.some((name) => controllers.includes(name)))
-      continue;
+  for (const hierarchy of managed(mounted, controllers)) {
     const directory = path.join(tree, hierarchy.controllers.join(','));
     mkdirSync(directory);
     mountHierarchy(kernel, path.join(hierarchy.mountPoint, subcgroup), directory);
@@ -56,7 +73,6 @@ export function mountCgroups(
 // Only below system.slice can anything be changed: not even the pod's PID 1 lifts a limit of the pod itself. systemd
 // takes a controller for usable when it may write cgroup.procs at the top.
 function mountHierarchy(kernel: Kernel, podCgroup: string, directory: string): void {
-  mkdirSync(path.join(podCgroup, UNITS_SLICE), { recursive: true, mode: 0o755 });
   kernel.mount(podCgroup, directory, null, MS_BIND, null);
   for (const name of [UNITS_SLICE, 'cgroup.procs']) {
     const writable = path.join(directory, name);

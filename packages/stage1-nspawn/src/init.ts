@@ -1,8 +1,6 @@
 // The run entry point: prepares the pod on the host and becomes systemd-nspawn (contract 2.2). Has rkt's pid and the
 // pod directory as its working directory.
 
-import { isatty } from 'node:tty';
-
 import { writeStderr } from '@rkt/diagnostics/logger';
 import { cgroupMode, hierarchies, readCgroups } from '@rkt/linux/cgroup';
 import type { CgroupHierarchy } from '@rkt/linux/cgroup';
@@ -18,16 +16,16 @@ import { parseRunArguments } from '@rkt/stage1-base/arguments';
 import { lockDescriptor } from '@rkt/stage1-base/lock-fd';
 import { writePpid } from '@rkt/stage1-base/pids';
 import { createPodCgroup, joinPodCgroup, type PodCgroup } from '@rkt/stage1-base/pod-cgroup';
+import type { LoadedPod } from '@rkt/stage1-base/pod';
 import { loadPodQuickly } from '@rkt/stage1-base/quick-load-pod';
 import { writeNameFiles } from '@rkt/stage1-base/resolv-hosts';
 import { writeRuntimeConfig } from '@rkt/stage1-base/write-runtime-config';
-import type { AppPlan } from '@rkt/stage1-systemd/host/app-plan';
 import { prepareJournal } from '@rkt/stage1-systemd/host/journal';
 import { currentLimits } from '@rkt/stage1-systemd/host/resource-limits';
 import { mirrorTimeZone } from '@rkt/stage1-systemd/host/time-zone';
 import { writePod } from '@rkt/stage1-systemd/host/write-pod';
 
-import { mountCgroups } from './cgroup-mounts.ts';
+import { createUnitSlices, mountCgroups } from './cgroup-mounts.ts';
 import type { EntryPointCall } from './entry-point.ts';
 import { NspawnError } from './errors.ts';
 import { linkFlavor } from './flavor.ts';
@@ -54,18 +52,23 @@ export async function init(call: EntryPointCall): Promise<number> {
 
   const pod = await loadPodQuickly(cwd);
   writeRuntimeConfig(dir, options);
-  mirrorTimeZone(pod.stage1);
   const hostIpc = sharesHostIpc(options);
   const network = networkMode(options.net);
-  if (network === 'none') enterOwnNetwork(kernel, dir);
+  const controllers = usedControllers(pod, options);
+  const cgroup = podCgroup(dir, options.uuid, manager, mounted);
+  // Before joining: while the kernel moves processes, it makes no cgroup.
+  if (cgroup !== undefined) createUnitSlices(mounted, cgroup.subcgroup, controllers);
+  const joined = cgroup === undefined ? undefined : joinPodCgroup(cgroupsToJoin(cgroup, mounted));
+  joined?.catch(() => {});
 
+  mirrorTimeZone(pod.stage1);
+  if (network === 'none') enterOwnNetwork(kernel, dir);
   const hostname = options.hostname ?? `rkt-${options.uuid}`;
   const hostFiles = writeNameFiles(pod.stage1, { ...options, hostname });
-  const terminal = options.interactive && isatty(0) && isatty(1);
+  const terminal = options.interactive && (await onTerminal());
   const limits = currentLimits(nofileLimitAtStart());
   const warn = (line: string): void => writeStderr(`${line}\n`);
   const apps = await planApps(pod, {
-    kernel,
     options,
     roots: { wholeSys: cgroupMode(mounted) === 'unified' },
     abilities: () => cgroupAbilities(mounted),
@@ -81,20 +84,12 @@ export async function init(call: EntryPointCall): Promise<number> {
   prepareJournal(kernel, pod.stage1, logger.debug);
   linkFlavor(dir, pod.stage1);
 
-  const cgroup = podCgroup(dir, options.uuid, manager, mounted);
-  const joined = cgroup === undefined ? undefined : joinPodCgroup(cgroup);
-  joined?.catch(() => {});
   enterOwnMounts(kernel);
   hideNspawnState(kernel);
   mountSys(kernel, pod.stage1);
   if (network === 'none') bringUpLoopback(pod.stage1);
-  if (cgroup !== undefined && cgroupMode(mounted) !== 'unified') {
-    mountCgroups(kernel, mounted, {
-      root: pod.stage1,
-      subcgroup: cgroup.subcgroup,
-      controllers: usedControllers(apps, options),
-    });
-  }
+  if (cgroup !== undefined)
+    mountCgroups(kernel, mounted, { root: pod.stage1, subcgroup: cgroup.subcgroup, controllers });
   if (!options.disablePaths) protectSys(kernel, pod.stage1);
   await joined;
   writePpid(dir, pid);
@@ -117,6 +112,12 @@ export async function init(call: EntryPointCall): Promise<number> {
   const command = nspawnCommand(plan);
   logger.debug(`Execing [${command.join(' ')}]`);
   return execProgram(LOADER, command, nspawnEnvironment(env, plan), { keepOpen: [lockFd] });
+}
+
+// The module takes longer to load than most of this function.
+async function onTerminal(): Promise<boolean> {
+  const { isatty } = await import('node:tty');
+  return isatty(0) && isatty(1);
 }
 
 function sharesHostIpc({ ipc = 'auto' }: RunArguments): boolean {
@@ -155,15 +156,24 @@ function cgroupAbilities(mounted: readonly CgroupHierarchy[]): {
 }
 
 // systemd counts cpu and cpuacct as one.
-const CONTROLLER_OF: Readonly<Record<string, readonly string[]>> = {
-  MemoryMax: ['memory'],
-  CPUQuota: ['cpu', 'cpuacct'],
-  CPUShares: ['cpu', 'cpuacct'],
+const CONTROLLERS_OF: Readonly<Record<string, readonly string[]>> = {
+  'resource/memory': ['memory'],
+  'resource/cpu': ['cpu', 'cpuacct'],
+  'os/linux/cpu-shares': ['cpu', 'cpuacct'],
 };
 
-function usedControllers(apps: readonly AppPlan[], { disablePaths }: RunArguments): string[] {
-  const limited = apps.flatMap(({ resources }) => resources.flatMap(([name]) => CONTROLLER_OF[name] ?? []));
+// Those that the pod's systemd is to manage; the others it sees, but cannot change.
+function usedControllers({ apps }: LoadedPod, { disablePaths }: RunArguments): string[] {
+  const isolators = apps.flatMap(({ app }) => app.isolators ?? []);
+  const limited = isolators.flatMap(({ name }) => CONTROLLERS_OF[name] ?? []);
   return [...new Set([...(disablePaths ? [] : ['devices']), ...limited])];
+}
+
+// On a hybrid host nspawn moves itself in the version 2 tree to where it is in systemd's: no need to wait for that
+// here, and waiting it is, for some 10 ms.
+function cgroupsToJoin(cgroup: PodCgroup, mounted: readonly CgroupHierarchy[]): PodCgroup {
+  if (cgroupMode(mounted) !== 'hybrid') return cgroup;
+  return { ...cgroup, directories: cgroup.directories.filter(({ version }) => version === 1) };
 }
 
 function label<Key extends string>(key: Key, value: string | undefined): { [key in Key]?: string } {

@@ -4,7 +4,6 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 
 import { O_NONBLOCK, O_RDONLY } from '@rkt/linux/constants';
-import type { Kernel } from '@rkt/linux/kernel';
 import { openInRoot, openRoot } from '@rkt/linux/safe-path';
 import type { RunArguments } from '@rkt/pod-layout/entrypoints';
 import { boundingSet } from '@rkt/stage1-base/capabilities';
@@ -21,7 +20,6 @@ import type { CgroupAbilities } from '@rkt/stage1-systemd/host/isolators';
 
 /** What the plans depend on beside the pod. */
 export interface PlanContext {
-  readonly kernel: Kernel;
   readonly options: RunArguments;
   readonly roots: AppRootOptions;
   readonly abilities: () => CgroupAbilities;
@@ -36,7 +34,7 @@ export async function planApps(pod: LoadedPod, context: PlanContext): Promise<Ap
 }
 
 async function planApp(pod: LoadedPod, loaded: LoadedApp, context: PlanContext): Promise<AppPlan> {
-  const { kernel, options, roots, warn } = context;
+  const { options, roots, warn } = context;
   const { app } = loaded;
   const credentials = resolveCredentials(loaded);
   const argv = [findExecutable(loaded), ...app.exec.slice(1)];
@@ -44,7 +42,7 @@ async function planApp(pod: LoadedPod, loaded: LoadedApp, context: PlanContext):
   for (const { volume } of mounts) if (volume.kind === 'empty') createEmptyVolume(pod.dir, volume);
   const binds = bindMounts(pod.dir, loaded, mounts);
   const devices = binds.flatMap((bind) => boundDevice(bind) ?? []);
-  const innerBinds = prepareAppRoot(kernel, pod.stage1, loaded, binds, roots);
+  const innerBinds = prepareAppRoot(pod.stage1, loaded, binds, roots);
   const filter = options.disableSeccomp ? undefined : seccompFilter(app);
   return {
     loaded,

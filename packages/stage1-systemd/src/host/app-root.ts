@@ -2,8 +2,6 @@
 // Directories and files to mount over are made here, on the host, by names that are resolved inside the app's root; the
 // mounts are made by systemd, in the mount namespace of the app.
 
-import type { Kernel } from '@rkt/linux/kernel';
-import { S_IFCHR, S_IFMT } from '@rkt/linux/constants';
 import type { Stage1Root } from '@rkt/pod-layout/pod-paths';
 import { HOSTS, HOSTS_FALLBACK, onHost, RESOLV_CONF } from '@rkt/pod-layout/stage1-paths';
 import type { BindIntoPod } from '@rkt/stage1-base/mounts';
@@ -23,15 +21,16 @@ export interface InnerBind {
   readonly optional: boolean;
 }
 
+// What else is missing to mount over, directories and files, systemd makes: it resolves names inside the app's root, too.
 const DIRECTORIES: readonly (readonly [name: string, mode: number])[] = [
   ['/dev', 0o755],
   ['/dev/net', 0o755],
   ['/dev/shm', 0o755],
+  ['/dev/pts', 0o755],
   ['/etc', 0o755],
   ['/proc', 0o755],
   ['/sys', 0o755],
   ['/tmp', 0o1777],
-  ['/dev/pts', 0o755],
   ['/run', 0o755],
   ['/run/systemd', 0o755],
   ['/run/systemd/journal', 0o755],
@@ -51,6 +50,8 @@ const DEVICES: readonly string[] = [
 const JOURNAL_SOCKETS = '/run/systemd/journal';
 const LIVE_HOSTNAME = '/proc/sys/kernel/hostname';
 const FILE_MODE = 0o644;
+/** Device 5:2. */
+const PTMX = 0x502;
 
 /** How an app's root is to be prepared. */
 export interface AppRootOptions {
@@ -62,20 +63,20 @@ export interface AppRootOptions {
 
 /**
  * Makes what is missing in the root of `app` and returns what is to be mounted there.
- * @throws KernelError, naming the path
+ * @throws Error, naming the path
  */
 export function prepareAppRoot(
-  kernel: Kernel,
   stage1: Stage1Root,
   app: LoadedApp,
   volumes: readonly BindIntoPod[],
   { owner, wholeSys }: AppRootOptions,
 ): InnerBind[] {
-  using root = new RootWriter(kernel, app.rootfs, owner);
-  // Images bring links to places that do not exist here.
-  root.removeUnlessDirectory('/dev/shm');
-  for (const [name, mode] of DIRECTORIES) root.directory(name, mode);
-  for (const device of DEVICES) if (!root.isDirectory(device)) root.file(device, FILE_MODE);
+  using root = new RootWriter(app.rootfs, owner);
+  for (const [name, mode] of DIRECTORIES) {
+    // Images bring a link there, to a place that does not exist here.
+    if (name === '/dev/shm') root.removeUnlessDirectory(name);
+    root.directory(name, mode);
+  }
   linkTerminalMultiplexer(root);
   root.link('/run/systemd/journal/dev-log', '/dev/log');
   return [
@@ -107,11 +108,7 @@ function nameFiles(root: RootWriter, stage1: Stage1Root, volumes: readonly BindI
 function linkTerminalMultiplexer(root: RootWriter): void {
   const status = root.status('/dev/ptmx');
   const usable =
-    status !== undefined &&
-    (status.mode & S_IFMT) === S_IFCHR &&
-    (status.mode & 0o666) === 0o666 &&
-    status.rdevMajor === 5 &&
-    status.rdevMinor === 2;
+    status?.isCharacterDevice() === true && (status.mode & 0o666) === 0o666 && status.rdev === PTMX;
   if (usable) return;
   root.removeUnlessDirectory('/dev/ptmx');
   root.link('/dev/pts/ptmx', '/dev/ptmx');

@@ -1,10 +1,9 @@
 // The journal's directory in stage1, readable by the group `rkt` of the host (contract 2.14). Runs in the run entry
 // point, on the host.
 
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 
 import type { Kernel } from '@rkt/linux/kernel';
-import { findGroup } from '@rkt/linux/user-db';
 import type { Stage1Root } from '@rkt/pod-layout/pod-paths';
 import { JOURNAL_DIR, onHost } from '@rkt/pod-layout/stage1-paths';
 
@@ -15,13 +14,19 @@ export function prepareJournal(kernel: Kernel, root: Stage1Root, debug: (line: s
   const directory = onHost(root, JOURNAL_DIR);
   mkdirSync(directory, { recursive: true, mode: 0o755 });
   try {
-    const gid = findGroup('/', RKT_GROUP)?.gid;
+    const gid = groupId(readFileSync('/etc/group', 'utf8'));
     if (gid === undefined) throw new Error(`no group ${RKT_GROUP}`);
     kernel.setXattr(directory, 'system.posix_acl_default', groupReadAcl(gid));
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     debug(`warning: error setting journal ACLs, you'll need root to read the pod journal: ${reason}`);
   }
+}
+
+// group(5). Straight from the host's file: this is on the way of every pod.
+function groupId(text: string): number | undefined {
+  const match = new RegExp(`^${RKT_GROUP}:[^:]*:(\\d+):`, 'm').exec(text);
+  return match === null ? undefined : Number(match[1]);
 }
 
 // posix_acl_xattr.h: version 2, then entries of tag, permissions and id.

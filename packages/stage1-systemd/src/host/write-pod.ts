@@ -53,6 +53,13 @@ function writeUnit(root: Stage1Root, name: string, unit: readonly UnitOption[]):
 }
 
 function writeAccounts(root: Stage1Root, apps: readonly AppPlan[]): void {
+  // The image knows root.
+  const ids = apps.flatMap(({ credentials: { uid, gid, supplementaryGids } }) => [
+    uid,
+    gid,
+    ...supplementaryGids,
+  ]);
+  if (ids.every((id) => id === 0)) return;
   const [passwd, group] = [onHost(root, '/etc/passwd'), onHost(root, '/etc/group')];
   const files = { passwd: readFileSync(passwd, 'utf8'), group: readFileSync(group, 'utf8') };
   const wanted = withAccounts(
