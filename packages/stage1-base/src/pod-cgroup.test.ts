@@ -107,11 +107,27 @@ describe("pod's cgroup", () => {
   });
 
   it('is not believed when the record names another', () => {
-    for (const record of ['/', '/user.slice', '..', `/x/../../${NAME}`, `/${NAME}/..`, NAME]) {
+    const others = [
+      '/',
+      '',
+      '/user.slice',
+      '..',
+      `/x/../../${NAME}`,
+      `/${NAME}/..`,
+      `/${NAME}/payload`,
+      '/x.service',
+    ];
+    for (const record of others) {
       using pod = new TestPod();
       writeFileSync(join(pod.dir, 'subcgroup'), record);
-      assert.throws(() => findPodCgroup(podDir(pod.dir)), { code: 'cgroup' }, record);
+      assert.equal(findPodCgroup(podDir(pod.dir)), undefined, record);
     }
+  });
+
+  it('is found where machined put it', () => {
+    using pod = new TestPod();
+    writeFileSync(join(pod.dir, 'subcgroup'), `machine.slice/${NAME}`);
+    assert.equal(findPodCgroup(podDir(pod.dir), [])?.subcgroup, `/machine.slice/${NAME}`);
   });
 
   it('holds, kills and lets go of real processes', async function () {

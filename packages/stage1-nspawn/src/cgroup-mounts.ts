@@ -31,19 +31,15 @@ export interface CgroupMounts {
   readonly subcgroup: string;
   /** Controllers that units use. */
   readonly controllers: readonly string[];
-  /** /sys itself stays writable. */
-  readonly writableSys: boolean;
 }
 
-/** Mounts /sys and the version 1 controllers of the pod into stage1. */
+/** Mounts the version 1 controllers of the pod into stage1, where /sys is mounted already. */
 export function mountCgroups(
   kernel: Kernel,
   mounted: readonly CgroupHierarchy[],
-  { root, subcgroup, controllers, writableSys }: CgroupMounts,
+  { root, subcgroup, controllers }: CgroupMounts,
 ): void {
-  const sys = onHost(root, '/sys');
   const tree = onHost(root, '/sys/fs/cgroup');
-  kernel.mount('sysfs', sys, 'sysfs', SAFE, null);
   kernel.mount('tmpfs', tree, 'tmpfs', SAFE | MS_STRICTATIME, 'mode=755,nr_inodes=1k');
   for (const hierarchy of mounted) {
     if (hierarchy.version !== 1 || !hierarchy.controllers.some((name) => controllers.includes(name)))
@@ -55,14 +51,16 @@ export function mountCgroups(
       for (const name of hierarchy.controllers) symlinkSync(path.basename(directory), path.join(tree, name));
     }
   }
-  if (!writableSys) kernel.mount(null, sys, null, MS_BIND | MS_REMOUNT | MS_RDONLY | SAFE, null);
 }
 
-// Only below system.slice can anything be changed: not even the pod's PID 1 lifts a limit of the pod itself.
+// Only below system.slice can anything be changed: not even the pod's PID 1 lifts a limit of the pod itself. systemd
+// takes a controller for usable when it may write cgroup.procs at the top.
 function mountHierarchy(kernel: Kernel, podCgroup: string, directory: string): void {
   mkdirSync(path.join(podCgroup, UNITS_SLICE), { recursive: true, mode: 0o755 });
   kernel.mount(podCgroup, directory, null, MS_BIND, null);
-  const units = path.join(directory, UNITS_SLICE);
-  kernel.mount(units, units, null, MS_BIND, null);
+  for (const name of [UNITS_SLICE, 'cgroup.procs']) {
+    const writable = path.join(directory, name);
+    kernel.mount(writable, writable, null, MS_BIND, null);
+  }
   kernel.mount(null, directory, null, MS_BIND | MS_REMOUNT | MS_RDONLY | SAFE, null);
 }

@@ -37,6 +37,7 @@ import { LOADER, nspawnCommand, nspawnEnvironment, type NspawnPlan } from './nsp
 import { hideNspawnState } from './nspawn-state.ts';
 import { diagnoseProgram, planApps } from './plan-apps.ts';
 import { recordSubcgroup } from './subcgroup.ts';
+import { bringUpLoopback, mountSys, protectSys } from './sys-mount.ts';
 
 /** Flags that this flavour does not know yet. */
 const UNKNOWN_FLAGS: readonly string[] = [];
@@ -85,14 +86,16 @@ export async function init(call: EntryPointCall): Promise<number> {
   joined?.catch(() => {});
   enterOwnMounts(kernel);
   hideNspawnState(kernel);
+  mountSys(kernel, pod.stage1);
+  if (network === 'none') bringUpLoopback(pod.stage1);
   if (cgroup !== undefined && cgroupMode(mounted) !== 'unified') {
     mountCgroups(kernel, mounted, {
       root: pod.stage1,
       subcgroup: cgroup.subcgroup,
       controllers: usedControllers(apps, options),
-      writableSys: options.disablePaths,
     });
   }
+  if (!options.disablePaths) protectSys(kernel, pod.stage1);
   await joined;
   writePpid(dir, pid);
 
@@ -100,7 +103,6 @@ export async function init(call: EntryPointCall): Promise<number> {
     uuid: options.uuid,
     debug: options.debug,
     terminal,
-    ownNetwork: network === 'none',
     hostIpc,
     protectPaths: !options.disablePaths,
     allCapabilities: options.disableCapabilities,
@@ -152,10 +154,11 @@ function cgroupAbilities(mounted: readonly CgroupHierarchy[]): {
   };
 }
 
+// systemd counts cpu and cpuacct as one.
 const CONTROLLER_OF: Readonly<Record<string, readonly string[]>> = {
   MemoryMax: ['memory'],
-  CPUQuota: ['cpu'],
-  CPUShares: ['cpu'],
+  CPUQuota: ['cpu', 'cpuacct'],
+  CPUShares: ['cpu', 'cpuacct'],
 };
 
 function usedControllers(apps: readonly AppPlan[], { disablePaths }: RunArguments): string[] {

@@ -27,8 +27,7 @@ export function networkMode(networks: readonly string[]): 'host' | 'none' {
 }
 
 /**
- * Moves this process into a network namespace of the pod's own, with nothing but a loopback device in it; nspawn brings
- * that up. The namespace has no name and no mount: it ends with its last process.
+ * Moves this process into a network namespace of the pod's own, with nothing but a loopback device in it. The namespace has no name and no mount: it ends with its last process.
  */
 export function enterOwnNetwork(kernel: Kernel, pod: PodDir): void {
   kernel.unshare(CLONE_NEWNET);

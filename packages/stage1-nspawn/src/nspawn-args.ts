@@ -20,8 +20,6 @@ export interface NspawnPlan {
   readonly debug: boolean;
   /** The pod's app has the caller's terminal. */
   readonly terminal: boolean;
-  /** The network namespace this process is in is the pod's own. */
-  readonly ownNetwork: boolean;
   /** `SHIFT:COUNT`. */
   readonly privateUsers?: string;
   /** The pod shares the host's IPC namespace. */
@@ -30,7 +28,6 @@ export interface NspawnPlan {
   /** Apps may have every capability there is. */
   readonly allCapabilities: boolean;
   readonly manager: HostManager;
-  /** The pod has a cgroup of its own that is not machined's. */
   readonly selinuxProcess?: string;
   readonly selinuxMount?: string;
   readonly apps: readonly AppPlan[];
@@ -61,7 +58,6 @@ export function nspawnCommand(plan: NspawnPlan): string[] {
     // Any other console would read the terminal, or end the pod when stdin does.
     `--console=${plan.terminal ? 'interactive' : 'read-only'}`,
     '--resolv-conf=off',
-    ...(plan.ownNetwork ? ['--network-namespace-path=/proc/self/ns/net'] : []),
     ...given('--private-users=', plan.privateUsers),
     `--uuid=${uuid}`,
     `--machine=rkt-${uuid}`,

@@ -19,7 +19,13 @@ import { pathWord } from './unit-words.ts';
 const STOP_SECONDS = 10;
 
 /** Variables that systemd adds to what an app is given. */
-const SYSTEMD_VARIABLES: readonly string[] = ['INVOCATION_ID', 'JOURNAL_STREAM', 'LANG', 'SYSTEMD_EXEC_PID'];
+const SYSTEMD_VARIABLES: readonly string[] = [
+  'INVOCATION_ID',
+  'JOURNAL_STREAM',
+  'LANG',
+  'SYSTEMD_EXEC_PID',
+  'TERM',
+];
 
 /** File name of an app's unit. */
 export const appUnitName = (name: string): string => `${name}.service`;
@@ -105,13 +111,27 @@ function readOnlyRoot({ loaded, binds }: AppPlan): UnitOption[] {
   ];
 }
 
+/** Devices of every app: those of the appc standard can also be made with mknod, terminals can be opened only. */
+const PSEUDO_DEVICES: readonly string[] = [
+  '/dev/null rwm',
+  '/dev/zero rwm',
+  '/dev/full rwm',
+  '/dev/random rwm',
+  '/dev/urandom rwm',
+  '/dev/tty rwm',
+  '/dev/ptmx rw',
+  'char-pts rw',
+];
+
 function protection(root: string, devices: readonly AllowedDevice[]): UnitOption[] {
   return [
     ...HIDDEN_PATHS.map((path) => service('InaccessiblePaths', `-${root}${path}`)),
     ...READ_ONLY_PATHS.map((path) => service('ReadOnlyPaths', `-${root}${path}`)),
     service('MountAPIVFS', 'false'),
     service('MountFlags', 'shared'),
-    service('DevicePolicy', 'closed'),
+    // Policy `closed` would be shorter, but lets apps make nodes of the terminal multiplexer.
+    service('DevicePolicy', 'strict'),
+    ...PSEUDO_DEVICES.map((access) => service('DeviceAllow', access)),
     ...devices.map(({ type, major, minor, writable }) =>
       service('DeviceAllow', `/dev/${type}/${major}:${minor} ${writable ? 'rw' : 'r'}`),
     ),
@@ -141,9 +161,12 @@ function eventHandlers({ app }: LoadedApp): UnitOption[] {
 }
 
 // What systemd gives to services but the appc standard does not to apps, and the mounts of the app's own namespace.
-function surroundings({ loaded, innerBinds }: AppPlan, { limits, protectPaths }: PodPlan): UnitOption[] {
+function surroundings(
+  { loaded, innerBinds }: AppPlan,
+  { limits, protectPaths, interactive }: PodPlan,
+): UnitOption[] {
   const set = new Set((loaded.app.environment ?? []).map(({ name }) => name));
-  const added = SYSTEMD_VARIABLES.filter((name) => !set.has(name));
+  const added = SYSTEMD_VARIABLES.filter((name) => !set.has(name) && !(name === 'TERM' && interactive));
   return [
     ...(protectPaths ? [] : [service('MountAPIVFS', 'false')]),
     service('UnsetEnvironment', added.join(' ')),
