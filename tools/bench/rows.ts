@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { pinnedNode } from '../sea.ts';
+import { pinnedNode } from '../pinned-node.ts';
 import {
   bareContainer,
   benchDir,

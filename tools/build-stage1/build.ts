@@ -9,8 +9,9 @@ import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { bundle } from '../bundle.ts';
-import { buildSingleExecutable, pinnedNode } from '../sea.ts';
-import { distDir, productVersion, runTool, workspaceRoot } from '../workspace.ts';
+import { pinnedNode } from '../pinned-node.ts';
+import { buildSingleExecutable } from '../sea.ts';
+import { bundlesDir, distDir, productVersion, runTool, workspaceRoot } from '../workspace.ts';
 import { writeAci, type AciInfo } from './aci.ts';
 import { addLibraries, PackageFiles } from './closure.ts';
 import { fetchPackages, readPins } from './debs.ts';
@@ -31,13 +32,19 @@ function buildLauncher(work: string): Buffer {
   return fs.readFileSync(output);
 }
 
-async function buildExecutable(flavor: Flavor, work: string): Promise<Buffer> {
+/** Bundles a flavour's program and says where the script is. */
+export async function bundleStage1(flavor: Flavor): Promise<string> {
   const entry = path.join(workspaceRoot, `packages/stage1-${flavor}/src/bin/stage1.ts`);
   if (!fs.existsSync(entry)) throw new Error(`${path.relative(workspaceRoot, entry)}: no such file`);
-  const script = path.join(work, `stage1-${flavor}.cjs`);
+  const script = path.join(bundlesDir, `stage1-${flavor}.cjs`);
   await bundle({ entry, output: script });
+  return script;
+}
+
+async function buildExecutable(flavor: Flavor, work: string): Promise<Buffer> {
+  const script = await bundleStage1(flavor);
   const executable = path.join(work, 'stage1');
-  buildSingleExecutable(script, executable, { eager: true });
+  buildSingleExecutable({ script, output: executable, name: `stage1-${flavor}` });
   return fs.readFileSync(executable);
 }
 
@@ -52,6 +59,8 @@ export interface BuildStage1Options {
   readonly frozen: boolean;
   /** Directory of the result. */
   readonly output: string;
+  /** A script in place of our executable, to watch it run: tools/profile.ts. */
+  readonly entryPoint?: string;
   readonly warn: (line: string) => void;
 }
 
@@ -69,10 +78,14 @@ export async function buildStage1(options: BuildStage1Options): Promise<AciInfo>
   try {
     addFlavor(tree, flavor, files, pins, used);
     addLibraries(tree, pinnedNode, files, used);
-    tree.file(EXECUTABLE, await buildExecutable(flavor, work), 0o755);
     const [first, ...others] = entryPoints(manifest);
     if (first === undefined) throw new Error(`${source}/manifest.json: no entry points`);
-    tree.file(first, buildLauncher(work), 0o755);
+    if (options.entryPoint === undefined) {
+      tree.file(EXECUTABLE, await buildExecutable(flavor, work), 0o755);
+      tree.file(first, buildLauncher(work), 0o755);
+    } else {
+      tree.file(first, options.entryPoint, 0o755);
+    }
     for (const other of others) tree.link(other, first);
     const rootfs = path.join(source, 'rootfs');
     if (fs.existsSync(rootfs)) tree.overlay(rootfs);

@@ -1,0 +1,34 @@
+// Preloaded by `npm run profile` into rkt and its stage1 programs: records which functions of the script were called,
+// as JSON below $RKT_PROFILE, when the process ends or becomes another program. Runs in those processes.
+'use strict';
+const { randomUUID } = require('node:crypto');
+const fs = require('node:fs');
+const { Session } = require('node:inspector');
+const path = require('node:path');
+
+const directory = process.env.RKT_PROFILE;
+if (directory) {
+  const session = new Session();
+  session.connect();
+  session.post('Profiler.enable');
+  session.post('Profiler.startPreciseCoverage', { callCount: true, detailed: false });
+  const script = `file://${fs.realpathSync(process.argv[1])}`;
+
+  const write = () => {
+    session.post('Profiler.takePreciseCoverage', (error, coverage) => {
+      if (error) throw error;
+      const functions = coverage.result.filter(({ url }) => url === script).flatMap((each) => each.functions);
+      const called = functions.filter(({ ranges }) => ranges[0].count > 0);
+      const ranges = called.map(({ ranges: [{ startOffset, endOffset }] }) => [startOffset, endOffset]);
+      const file = path.join(directory, `${path.basename(script, '.cjs')}-${randomUUID()}.json`);
+      fs.writeFileSync(file, JSON.stringify(ranges));
+    });
+  };
+
+  process.on('exit', write);
+  const { execve } = process;
+  process.execve = (...words) => {
+    write();
+    return execve.apply(process, words);
+  };
+}

@@ -1,0 +1,144 @@
+// `npm run profile`: runs the commands whose speed counts, and writes the names of the functions they call to
+// code-cache/hot-functions.json. The build compiles these ahead of time. Runs on the developer's machine, as root, in
+// a mount namespace of its own.
+//
+// An old list does no harm: a function that is not in it is compiled when it is first called.
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import fs from 'node:fs';
+import path from 'node:path';
+import { sleepImage, trueImage, benchDir, removeData } from './bench/fixtures.ts';
+import { bundleRkt } from './build-rkt.ts';
+import { build } from './build.ts';
+import { buildStage1, bundleStage1 } from './build-stage1/build.ts';
+import { FLAVORS, type Flavor } from './build-stage1/flavors.ts';
+import { hotFunctionsFile, listFunctions } from './code-cache/hot-functions.ts';
+import { pinnedNode } from './pinned-node.ts';
+import { bundlesDir, cacheDir, runTool } from './workspace.ts';
+
+const directory = path.join(cacheDir, 'profile');
+const records = path.join(directory, 'records');
+const data = path.join(directory, 'data');
+const node = [pinnedNode, '--disable-warning=ExperimentalWarning'];
+const recorder = ['--require', path.join(import.meta.dirname, 'code-cache/record.cjs')];
+const rktScript = path.join(bundlesDir, 'stage0.cjs');
+
+/** Set in the copy of this process that has a mount namespace of its own. */
+const INSIDE = 'RKT_PROFILE_INSIDE';
+
+function rktCommand(...args: string[]): string[] {
+  return [...node, ...recorder, rktScript, `--dir=${data}`, '--insecure-options=image', ...args];
+}
+
+function rkt(args: readonly string[], environment: NodeJS.ProcessEnv = { RKT_PROFILE: records }): string {
+  const [program = '', ...words] = rktCommand(...args);
+  const env = { PATH: process.env['PATH'], ...environment };
+  return execFileSync(program, words, { env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
+}
+
+/** An image whose entry points are our script under the recorder, called by their own names. */
+async function recordedStage1(flavor: Flavor): Promise<string> {
+  const words = [...node, ...recorder, await bundleStage1(flavor)];
+  const entryPoint = `#!/bin/bash\nexec -a "$0" ${words.join(' ')} "$@"\n`;
+  await buildStage1({ flavor, frozen: false, output: directory, entryPoint, warn: console.error });
+  return `--stage1-image=${path.join(directory, `stage1-${flavor}.aci`)}`;
+}
+
+async function runCommands(stage1: string, net: string): Promise<void> {
+  const run = ['run', net, stage1];
+  const app = trueImage().key;
+  rkt([...run, app]);
+  rkt(['list']);
+  const uuid = rkt(['prepare', stage1, app]).trim();
+  rkt(['run-prepared', net, uuid]);
+  rkt(['status', uuid]);
+  const [program = '', ...words] = rktCommand(...run, sleepImage().file);
+  const env = { PATH: process.env['PATH'], RKT_PROFILE: records };
+  const pod = spawn(program, words, { env, stdio: 'ignore' });
+  const running = (): string | undefined =>
+    /^(\S+)\t.*\trunning\t/m.exec(rkt(['list', '--full', '--no-legend'], {}))?.[1];
+  for (let wait = 0; wait < 50 && running() === undefined; wait += 1)
+    await new Promise((done) => setTimeout(done, 200));
+  const sleeping = running() ?? '';
+  await new Promise((done) => setTimeout(done, 1000));
+  try {
+    rkt(['enter', sleeping, '/busybox', 'true']);
+  } finally {
+    rkt(['stop', '--force', sleeping]);
+    await once(pod, 'close');
+  }
+  rkt(['gc', '--grace-period=0s']);
+}
+
+/** Module to the sorted names of its functions that some command called. */
+function calledFunctions(name: string): Record<string, string[]> {
+  const functions = listFunctions(path.join(bundlesDir, `${name}.cjs`));
+  const modules = new Map<string, Set<string>>();
+  const called = new Set<string>();
+  for (const file of fs
+    .readdirSync(records)
+    .filter((each) => each.startsWith(`${name}-`) && isRecordOf(each, name))) {
+    const ranges = JSON.parse(fs.readFileSync(path.join(records, file), 'utf8')) as [number, number][];
+    for (const [, end] of ranges) called.add(String(end));
+  }
+  for (const { end, key } of functions) {
+    if (!called.has(String(end))) continue;
+    const separator = key.indexOf('#');
+    const module = key.slice(0, separator);
+    modules.set(module, (modules.get(module) ?? new Set()).add(key.slice(separator + 1)));
+  }
+  return Object.fromEntries(
+    [...modules].sort(([a], [b]) => (a < b ? -1 : 1)).map(([m, names]) => [m, [...names].sort()]),
+  );
+}
+
+/** `stage1-fly-<uuid>.json` is a record of stage1-fly. */
+function isRecordOf(file: string, name: string): boolean {
+  return file.length === name.length + 1 + 36 + '.json'.length;
+}
+
+async function main(): Promise<void> {
+  if (process.getuid?.() !== 0) throw new Error('pods run as root: run this as root');
+  if (process.env[INSIDE] === undefined) {
+    build();
+    const again = [
+      '--mount',
+      '--propagation',
+      'private',
+      process.execPath,
+      ...process.execArgv,
+      ...process.argv.slice(1),
+    ];
+    const { status } = spawnSync('unshare', again, {
+      stdio: 'inherit',
+      env: { ...process.env, [INSIDE]: '1' },
+    });
+    process.exitCode = status ?? 1;
+    return;
+  }
+  removeData(data);
+  fs.rmSync(records, { recursive: true, force: true });
+  fs.mkdirSync(records, { recursive: true });
+  fs.mkdirSync(benchDir, { recursive: true });
+  await bundleRkt(rktScript);
+  rkt(['version']);
+  rkt(['fetch', trueImage().file], {});
+  for (const flavor of FLAVORS) {
+    const stage1 = await recordedStage1(flavor);
+    const net = flavor === 'fly' ? '--net=host' : '--net=none';
+    // The first run reads and renders the images; that is not what is to be fast.
+    rkt(['run', net, stage1, trueImage().key], {});
+    await runCommands(stage1, net);
+  }
+  removeData(data);
+  const names = ['stage0', ...FLAVORS.map((flavor) => `stage1-${flavor}`)];
+  const list = Object.fromEntries(names.map((name) => [name, calledFunctions(name)]));
+  fs.writeFileSync(hotFunctionsFile, `${JSON.stringify(list, null, 1)}\n`);
+  for (const [name, modules] of Object.entries(list)) {
+    console.log(
+      `${name}: ${Object.values(modules).flat().length} functions of ${Object.keys(modules).length} modules`,
+    );
+  }
+}
+
+await runTool('profile', main);
