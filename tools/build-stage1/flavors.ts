@@ -31,6 +31,7 @@ const NSPAWN_PROGRAMS: readonly string[] = [
   'usr/lib/systemd/systemd-journald',
   'usr/bin/systemctl',
   'usr/bin/journalctl',
+  'usr/bin/systemd-notify',
   'usr/bin/systemd-nspawn',
   'usr/bin/mount',
   'usr/bin/umount',

@@ -164,25 +164,23 @@ function writeInThread(fd: number, text: string): Promise<void> {
   });
 }
 
-/** The cgroup that `run` recorded, or undefined when it recorded none. Its directories need not exist any more. */
+/**
+ * The cgroup that `run` recorded, or undefined when it recorded none that is the pod's alone: that of a service is the
+ * service manager's to clean. The directories need not exist any more.
+ */
 export function findPodCgroup(
   pod: PodDir,
   mounted: readonly CgroupHierarchy[] = mountedHierarchies(),
 ): PodCgroup | undefined {
-  const subcgroup = readOptional(subcgroupFile(pod))?.trim();
-  if (subcgroup === undefined || subcgroup === '') return undefined;
-  // gc kills and deletes what is recorded: the record must name a pod's cgroup and nothing above it.
-  if (!isPodCgroup(subcgroup)) throw new Stage1Error('cgroup', `not the cgroup of a pod: ${subcgroup}`);
+  const record = readOptional(subcgroupFile(pod))?.trim() ?? '';
+  // Records of machined's scopes have no leading slash (contract 2.27).
+  const subcgroup = record.startsWith('/') ? record : `/${record}`;
+  // gc kills and deletes what it finds here: nothing above a pod's cgroup must get through.
+  if (subcgroup !== normalize(subcgroup) || !POD_CGROUP.test(basename(subcgroup))) return undefined;
   return { subcgroup, directories: directoriesIn(mounted, subcgroup) };
 }
 
-function isPodCgroup(subcgroup: string): boolean {
-  return (
-    subcgroup.startsWith('/') &&
-    subcgroup === normalize(subcgroup) &&
-    basename(subcgroup).startsWith('machine-rkt\\x2d')
-  );
-}
+const POD_CGROUP = /^machine-rkt\\x2d[0-9a-f]{8}(\\x2d[0-9a-f]{4,12}){4}\.scope$/;
 
 /** Processes in the pod's cgroup and below, in any hierarchy, without repeats. */
 export function podPids({ directories }: PodCgroup): number[] {

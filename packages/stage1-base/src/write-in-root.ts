@@ -13,7 +13,6 @@ import {
   O_PATH,
   O_WRONLY,
   S_IFDIR,
-  S_IFLNK,
   S_IFMT,
 } from '@rkt/linux/constants';
 import type { FileStatus, Kernel } from '@rkt/linux/kernel';
@@ -50,17 +49,14 @@ export class RootWriter implements Disposable {
     closeSync(this.#fd);
   }
 
-  /** What `name` leads to, symbolic links followed inside; undefined when nothing is there. */
-  kind(name: string): 'directory' | 'other' | undefined {
-    let fd: number;
-    try {
-      fd = openInRoot(this.#fd, name, O_PATH);
-    } catch (error) {
-      if (hasCode(error, 'ENOENT') || hasCode(error, 'ENOTDIR') || hasCode(error, 'ELOOP')) return undefined;
-      throw error;
-    }
-    closeSync(fd);
-    return this.#isDirectory(name) ? 'directory' : 'other';
+  /** Whether `name` leads to anything, symbolic links followed inside. */
+  exists(name: string): boolean {
+    return this.#leadsTo(name);
+  }
+
+  /** Whether `name` leads to a directory, symbolic links followed inside. */
+  isDirectory(name: string): boolean {
+    return this.#leadsTo(path.posix.join(name, '/'));
   }
 
   /** The status of `name` itself, a link not followed; undefined when it does not exist. */
@@ -78,12 +74,10 @@ export class RootWriter implements Disposable {
    * @throws KernelError ENOTDIR when something else is in its place
    */
   directory(name: string, mode: number): void {
-    if (this.#isDirectory(name)) return;
+    if (this.isDirectory(name)) return;
     const place = resolveInRootFd(this.#fd, name);
     this.#inParent(place, (parent, base) => {
       this.#kernel.mkdirAt(parent, base, mode);
-      const fd = openBeneath(parent, base, O_PATH | O_NOFOLLOW);
-      closeSync(fd);
       this.#kernel.fchmodAt(parent, base, mode);
       if (this.#owner !== undefined) {
         this.#kernel.fchownAt(parent, base, this.#owner.uid, this.#owner.gid, AT_SYMLINK_NOFOLLOW);
@@ -131,14 +125,9 @@ export class RootWriter implements Disposable {
     this.#inParent(name, (parent, base) => this.#kernel.unlinkAt(parent, base, 0));
   }
 
-  /** Whether `name` itself is a symbolic link. */
-  isLink(name: string): boolean {
-    return ((this.status(name)?.mode ?? 0) & S_IFMT) === S_IFLNK;
-  }
-
-  #isDirectory(name: string): boolean {
+  #leadsTo(name: string): boolean {
     try {
-      closeSync(openInRoot(this.#fd, path.posix.join(name, '.'), O_PATH));
+      closeSync(openInRoot(this.#fd, name, O_PATH));
       return true;
     } catch (error) {
       if (['ENOENT', 'ENOTDIR', 'ELOOP'].some((code) => hasCode(error, code))) return false;

@@ -25,6 +25,8 @@ export interface LaunchHost {
   readonly facts: CallerFacts;
   readonly setUmask: (mask: number) => void;
   readonly changeDirectory: (path: string) => void;
+  /** Tells the user why the program does not start. */
+  readonly explain: (line: string) => void;
   /** execve(2) with all descriptors closed but 0, 1, 2 and `keepOpen`. */
   readonly execute: (
     path: string,
@@ -48,7 +50,7 @@ export function launchApp(app: AppProcess, host: LaunchHost = realHost()): numbe
   } catch (error) {
     const why = diagnoseExecutable(app.executable);
     const code = ['ENOENT', 'EACCES', 'ENOEXEC', 'E2BIG', 'ETXTBSY'].find((name) => hasCode(error, name));
-    writeStderr(`${why ?? `Error: Unable to execute ${app.executable}: ${code ?? String(error)}`}\n`);
+    host.explain(why ?? `Error: Unable to execute ${app.executable}: ${code ?? String(error)}`);
   }
   return EXIT_EXEC;
 }
@@ -118,6 +120,7 @@ function realHost(): LaunchHost {
     },
     setUmask: (mask) => void process.umask(mask),
     changeDirectory: (path) => process.chdir(path),
+    explain: (line) => writeStderr(`${line}\n`),
     execute: (path, argv, environment, keepOpen) =>
       execProgram(path, argv, environment, { keepOpen, nofileSoftLimit }),
   };

@@ -30,7 +30,7 @@ export async function fetchReference(
       return fetchFile(context, reference.path, options);
     case 'url': {
       const { fetchUrl } = await import('./url-fetcher.ts');
-      return fetchUrl(context, reference.url, options);
+      return fetchUrl(context, reference, options);
     }
     case 'docker':
       return fetchDocker(context, reference.reference, options.pullPolicy);

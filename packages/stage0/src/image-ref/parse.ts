@@ -11,7 +11,8 @@ import { type ImageName, parseImageName, withPlatform } from '@rkt/spec/image-na
 /** An image argument, understood. */
 export type ImageReference =
   | { readonly kind: 'file'; readonly path: string }
-  | { readonly kind: 'url'; readonly url: URL }
+  /** `text` is what the user typed: a URL object drops default ports. */
+  | { readonly kind: 'url'; readonly text: string; readonly url: URL }
   | { readonly kind: 'docker'; readonly reference: string }
   /** `text` is what the user typed; `image` has the host's os and arch where it named none. */
   | { readonly kind: 'name'; readonly text: string; readonly image: ImageName };
@@ -67,7 +68,8 @@ function urlReference(argument: string): ImageReference {
   if (!URL.canParse(argument)) return refuse(argument);
   const url = new URL(argument);
   if (!hasAciExtension(url.pathname)) return refuse(argument);
-  if (url.protocol !== 'file:') return url.hostname === '' ? refuse(argument) : { kind: 'url', url };
+  if (url.protocol !== 'file:')
+    return url.hostname === '' ? refuse(argument) : { kind: 'url', text: argument, url };
   return { kind: 'file', path: path.resolve('/', decodePath(url.pathname, argument)) };
 }
 

@@ -156,5 +156,5 @@ function childrenOf(parent: number): number[] {
 
 /** Wraps what goes wrong while a pod's manifest is read, for the commands that list pods. */
 export function manifestError(uuid: string, cause: unknown): Error {
-  return wrap(`Unable to read pod ${uuid} manifest`, cause);
+  return wrap(`Unable to read pod ${uuid} manifest:`, cause);
 }

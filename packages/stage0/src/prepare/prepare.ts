@@ -79,7 +79,7 @@ async function prepareStage1(
   mkdirSync(stage1Dir(pod), { mode: POD_DIR_MODE });
   logger.debug('Writing image manifest');
   writeFileSync(stage1ManifestFile(pod), store.readManifestText(stage1), { mode: POD_FILE_MODE });
-  if (!overlay) treeStore.copyRootfs(tree.id, stage1Rootfs(pod), shiftOf(privateUsers));
+  if (!overlay) await treeStore.copyRootfs(tree.id, stage1Rootfs(pod), shiftOf(privateUsers));
   writeFileSync(stage1TreeIdFile(pod), tree.id, { mode: POD_FILE_MODE });
 }
 

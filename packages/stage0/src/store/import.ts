@@ -6,8 +6,10 @@ import path from 'node:path';
 import { randomBytes } from 'node:crypto';
 
 import { wrap } from '@rkt/diagnostics/rkt-error';
+import { LOCK_EX } from '@rkt/linux/constants';
 import { withKernelErrors } from '@rkt/linux/errno';
 import { lockFile } from '@rkt/linux/file-lock';
+import { openKernel } from '@rkt/linux/libc';
 import {
   blobFile,
   casTmpDir,
@@ -68,6 +70,8 @@ export async function importImage(
   const temporary = path.join(casTmpDir(data), `import-${randomBytes(8).toString('hex')}`);
   const blob = createFile(temporary);
   try {
+    // Whoever cleans the scratch directory leaves alone what is locked.
+    openKernel().flock(blob, LOCK_EX);
     const read = await readImage(source, blob, temporary, options);
     const manifest = parseManifest(read.manifestText);
     const key = imageKey(read.sha512);

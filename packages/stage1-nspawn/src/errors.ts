@@ -1,0 +1,8 @@
+// What the nspawn flavour can fail with. Runs in its entry points, on the host.
+
+import { RktError } from '@rkt/diagnostics/rkt-error';
+
+export type NspawnErrorCode = 'network' | 'no-such-app' | 'process-gone' | 'unsupported';
+
+/** A failure of the nspawn flavour. */
+export class NspawnError extends RktError<NspawnErrorCode> {}

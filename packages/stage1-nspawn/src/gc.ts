@@ -1,0 +1,43 @@
+// The gc entry point: ends what is left of a dead pod and removes what it has on the host beside its directory (contract
+// 1.4, 2.14, 2.27). Working directory P.
+
+import { readFileSync, unlinkSync } from 'node:fs';
+import path from 'node:path';
+
+import { hasCode } from '@rkt/diagnostics/rkt-error';
+import { podDir } from '@rkt/pod-layout/pod-paths';
+import { JOURNAL_DIR } from '@rkt/pod-layout/stage1-paths';
+import { parseGcArguments } from '@rkt/stage1-base/arguments';
+import { findPodCgroup, killPod, removePodCgroup } from '@rkt/stage1-base/pod-cgroup';
+
+import type { EntryPointCall } from './entry-point.ts';
+
+/** Kills and removes. @throws RktError when something of the pod does not go away */
+export function gc({ args, cwd }: Pick<EntryPointCall, 'args' | 'cwd'>): number {
+  const { uuid } = parseGcArguments(args);
+  const cgroup = findPodCgroup(podDir(cwd));
+  // A cgroup we are in ourselves is systemd's to clean (contract 2.27).
+  if (cgroup !== undefined && !isOwnCgroup(cgroup.subcgroup)) {
+    killPod(cgroup);
+    removePodCgroup(cgroup);
+  }
+  removeJournalLink(uuid);
+  return 0;
+}
+
+function isOwnCgroup(subcgroup: string): boolean {
+  const lines = readFileSync('/proc/self/cgroup', 'utf8').split('\n');
+  const own =
+    lines.find((line) => line.includes(':name=systemd:')) ?? lines.find((line) => line.startsWith('0::'));
+  const cgroup = (own ?? '').split(':').slice(2).join(':').replace(/^\//, '');
+  return cgroup !== '' && cgroup.startsWith(subcgroup.replace(/^\//, ''));
+}
+
+// Made by nspawn with --link-journal.
+function removeJournalLink(uuid: string): void {
+  try {
+    unlinkSync(path.join(JOURNAL_DIR, uuid.replaceAll('-', '')));
+  } catch (error) {
+    if (!hasCode(error, 'ENOENT') && !hasCode(error, 'ENOTDIR')) throw error;
+  }
+}

@@ -1,0 +1,53 @@
+// The units of a pod that depend on which apps it has (contract 2.5; what differs is in docs/decisions/0004). The
+// others are files of the stage1 image. Pure.
+
+import { option, type UnitOption } from 'systemd-unit-parser/unit';
+
+import { appUnitName } from './app-unit.ts';
+
+/** The pod-level units, by file name. */
+export function podUnits(apps: readonly string[]): ReadonlyMap<string, readonly UnitOption[]> {
+  return new Map([
+    ['default.target', defaultTarget(apps)],
+    ['halting.socket', haltingSocket(apps)],
+    ['halted.target', haltedTarget(apps)],
+  ]);
+}
+
+/** Reached when all apps have been started. */
+function defaultTarget(apps: readonly string[]): UnitOption[] {
+  return [
+    unit('Description', 'rkt apps target'),
+    unit('DefaultDependencies', 'false'),
+    unit('Wants', 'supervisor-ready.service'),
+    unit('Before', 'supervisor-ready.service'),
+    ...apps.flatMap((app) => [unit('After', appUnitName(app)), unit('Wants', appUnitName(app))]),
+  ];
+}
+
+/**
+ * Marks that the pod is being stopped: systemd makes the fifo by itself, no process is needed. It waits for those who
+ * are writing the status of an app that ended by itself, so that they do not see the mark.
+ */
+function haltingSocket(apps: readonly string[]): UnitOption[] {
+  return [
+    unit('Description', 'The pod is being stopped'),
+    unit('DefaultDependencies', 'false'),
+    ...apps.flatMap((app) => [
+      unit('After', `reaper@${app}.service`),
+      unit('After', `reaped@${app}.service`),
+    ]),
+    option('Socket', 'ListenFIFO', '/run/rkt-halting'),
+  ];
+}
+
+/** Stops what still runs. */
+function haltedTarget(apps: readonly string[]): UnitOption[] {
+  return [
+    unit('Description', 'The apps are stopped'),
+    unit('DefaultDependencies', 'false'),
+    ...apps.map((app) => unit('Conflicts', appUnitName(app))),
+  ];
+}
+
+const unit = (name: string, value: string): UnitOption => option('Unit', name, value);

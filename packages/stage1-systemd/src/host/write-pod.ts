@@ -1,0 +1,78 @@
+// Writes what systemd inside the pod reads: units, environments, accounts, the machine id. Runs in the run entry point,
+// on the host. The root is the image's own, which we trust as we trust our own program from it; the apps' roots in it
+// are not written to here.
+
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+
+import type { Stage1Root } from '@rkt/pod-layout/pod-paths';
+import { ENV_DIR, envFileIn, MACHINE_ID, onHost, unitFile } from '@rkt/pod-layout/stage1-paths';
+import { appEnvironment } from '@rkt/stage1-base/app-env';
+import type { LoadedPod } from '@rkt/stage1-base/pod';
+import { writeNew } from '@rkt/stage1-base/write-new';
+import { serializeOptions } from 'systemd-unit-parser/serialize';
+import type { UnitOption } from 'systemd-unit-parser/unit';
+
+import { withAccounts } from './accounts.ts';
+import type { AppPlan, PodPlan } from './app-plan.ts';
+import { appUnit, appUnitName } from './app-unit.ts';
+import { environmentFile } from './env-file.ts';
+import { podUnits } from './pod-units.ts';
+
+const FILE_MODE = 0o644;
+const DIRECTORY_MODE = 0o755;
+
+/** Reasons why programs cannot be executed, by app; told when systemd has failed to execute them. */
+const DIAGNOSIS_DIR = '/rkt/diagnosis';
+
+/** Options of {@link writePod}. */
+export interface WritePodOptions extends PodPlan {
+  readonly uuid: string;
+  /** Why an app's program cannot be executed, if it cannot. */
+  readonly diagnose: (plan: AppPlan) => Promise<string | undefined>;
+}
+
+/** Writes everything into stage1. @throws RktError for an app that no unit can describe */
+export async function writePod(
+  { stage1, apps: loaded }: LoadedPod,
+  apps: readonly AppPlan[],
+  options: WritePodOptions,
+): Promise<void> {
+  for (const plan of apps) writeUnit(stage1, appUnitName(plan.loaded.name), appUnit(plan, options));
+  for (const [name, unit] of podUnits(loaded.map(({ name }) => name))) writeUnit(stage1, name, unit);
+  mkdirSync(onHost(stage1, ENV_DIR), { recursive: true, mode: DIRECTORY_MODE });
+  for (const { loaded: app } of apps) {
+    writeNew(onHost(stage1, envFileIn(app.name)), environmentFile(appEnvironment(app)), FILE_MODE);
+  }
+  writeAccounts(stage1, apps);
+  writeNew(onHost(stage1, MACHINE_ID), `${options.uuid.replaceAll('-', '')}\n`, FILE_MODE);
+  await writeDiagnoses(stage1, apps, options);
+}
+
+function writeUnit(root: Stage1Root, name: string, unit: readonly UnitOption[]): void {
+  writeNew(unitFile(root, name), serializeOptions(unit), FILE_MODE);
+}
+
+function writeAccounts(root: Stage1Root, apps: readonly AppPlan[]): void {
+  const [passwd, group] = [onHost(root, '/etc/passwd'), onHost(root, '/etc/group')];
+  const files = { passwd: readFileSync(passwd, 'utf8'), group: readFileSync(group, 'utf8') };
+  const wanted = withAccounts(
+    files,
+    apps.map(({ credentials }) => credentials),
+  );
+  if (wanted.passwd !== files.passwd) writeNew(passwd, wanted.passwd, FILE_MODE);
+  if (wanted.group !== files.group) writeNew(group, wanted.group, FILE_MODE);
+}
+
+async function writeDiagnoses(
+  root: Stage1Root,
+  apps: readonly AppPlan[],
+  { diagnose }: WritePodOptions,
+): Promise<void> {
+  for (const plan of apps) {
+    const reason = await diagnose(plan);
+    if (reason === undefined) continue;
+    const directory = onHost(root, DIAGNOSIS_DIR);
+    mkdirSync(directory, { recursive: true, mode: DIRECTORY_MODE });
+    writeFileSync(`${directory}/${plan.loaded.name}`, `${reason}\n`, { mode: FILE_MODE });
+  }
+}
