@@ -1,14 +1,17 @@
 // One rkt under test with directories of its own (contract stage0 10.9). Runs in the mocha process.
 
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
+import { MNT_DETACH } from '@rkt/linux/constants';
+import { openKernel } from '@rkt/linux/libc';
 import { dataDir } from '@rkt/pod-layout/data-dir';
 import { POD_DIRECTORIES } from '@rkt/pod-layout/lifecycle';
-import { type PodDir, podPath, podStateDir } from '@rkt/pod-layout/pod-paths';
+import { type PodDir, podPath, podsDir, podStateDir } from '@rkt/pod-layout/pod-paths';
 import { TempDir } from '@rkt/testkit/tmp';
 
+import { mountPoints } from './cleanup.ts';
 import { BASE_ENVIRONMENT, RKT_BIN } from './environment.ts';
 import type { Result, StartOptions } from './process.ts';
 import { execute, Running, shellQuote } from './process.ts';
@@ -79,9 +82,9 @@ export class Rkt implements Disposable {
     );
   }
 
-  /** Starts rkt without any directory flags. */
-  startBare(args: readonly string[], options: StartOptions = {}): Running {
-    return this.#start(RKT_BIN, args, options);
+  /** Starts rkt, or a copy of it, without any directory flags. */
+  startBare(args: readonly string[], options: StartOptions = {}, program: string = RKT_BIN): Running {
+    return this.#start(program, args, options);
   }
 
   /** Runs rkt to its end. */
@@ -140,7 +143,9 @@ export class Rkt implements Disposable {
   /** UUIDs below one state directory. */
   podsIn(directory: (typeof POD_DIRECTORIES)[number]): string[] {
     try {
-      return readdirSync(podStateDir(dataDir(this.data), directory)).sort();
+      return readdirSync(podStateDir(dataDir(this.data), directory))
+        .filter((name) => UUID_PATTERN.test(name))
+        .sort();
     } catch {
       return [];
     }
@@ -166,6 +171,16 @@ export class Rkt implements Disposable {
     await this.ok(['gc', '--grace-period=0s', '--expire-prepared=0s']);
     const kept = POD_DIRECTORIES.flatMap((directory) => this.podsIn(directory));
     assert.deepEqual(kept, [], 'gc left pods behind');
+  }
+
+  /** Takes all pods away without asking rkt, for tests that go on behind a broken one. */
+  discardPods(): void {
+    for (const point of mountPoints()
+      .filter((each) => each.startsWith(`${this.data}/pods/`))
+      .toReversed()) {
+      openKernel().umount2(point, MNT_DETACH);
+    }
+    rmSync(podsDir(dataDir(this.data)), { recursive: true, force: true });
   }
 
   [Symbol.dispose](): void {

@@ -28,8 +28,15 @@ export function suite(title: string, needs: readonly Requirement[], body: (suite
       mounts = mountPoints();
       rkt = new Rkt('e2e');
     });
-    afterEach(async () => {
-      await rkt?.sweep();
+    // A failing hook would end the suite, so what it finds is reported after the last test.
+    const faults: string[] = [];
+    afterEach(async function () {
+      try {
+        await rkt?.sweep();
+      } catch (error) {
+        faults.push(`after "${this.currentTest?.title}": ${(error as Error).message}`);
+        rkt?.discardPods();
+      }
     });
     after(async () => {
       if (rkt === undefined) return;
@@ -44,6 +51,7 @@ export function suite(title: string, needs: readonly Requirement[], body: (suite
       };
       // What is still mounted must not be deleted through.
       if (left.mounts.length === 0) rkt.tmp.remove();
+      assert.deepEqual(faults, [], 'pods could not be collected');
       assert.deepEqual(
         left,
         { processes: [], mounts: [], cgroups: [], temporary: [] },

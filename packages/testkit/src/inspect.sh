@@ -96,15 +96,15 @@ print_user() {
   echo "User: uid=$1 euid=$2 gid=$5 egid=$6"
 }
 
-# Descriptors of this process, without the one the shell reads this script through.
+# Descriptors every child of this process has; the shell's own are closed on exec, and ls opens the directory.
 print_fds() {
-  list=
-  for each in $($bb ls /proc/$$/fd | $bb sort -n); do
-    target=$($bb readlink "/proc/$$/fd/$each") || continue
-    [ "$target" = "$self" ] && [ "$each" -gt 2 ] && continue
-    list="$list $each"
-  done
-  echo "Descriptors:$list"
+  $bb ls -l /proc/self/fd | $bb sed -n 's/.* \([0-9]*\) -> \(.*\)/\1 \2/p' | $bb sort -n | {
+    list=
+    while read -r fd target; do
+      case $target in /proc/*/fd) ;; *) list="$list $fd" ;; esac
+    done
+    echo "Descriptors:$list"
+  }
 }
 
 print_limit() {
@@ -124,7 +124,6 @@ check_cgroups() {
   echo 'check-cgroups: SUCCESS'
 }
 
-self=$($bb readlink -f "$0")
 for option in "$@"; do
   case $option in
     --pre-sleep=*) $bb sleep "${option#*=}" ;;
@@ -193,7 +192,8 @@ for option in "$@"; do
     --print-hostname) echo "Hostname: $($bb cat /proc/sys/kernel/hostname)" ;;
     --print-no-new-privs) echo "no_new_privs: $(status NoNewPrivs) err: errno 0" ;;
     --print-seccomp) echo "Seccomp: $(status Seccomp)" ;;
-    --print-signals) echo "Signals: blocked=$(status SigBlk) ignored=$(status SigIgn)" ;;
+    # Those of a child: the shell itself ignores SIGQUIT.
+    --print-signals) echo "Signals: blocked=$(status SigBlk self) ignored=$(status SigIgn self)" ;;
     --print-limit=*) print_limit "$value" ;;
     --print-fds) print_fds ;;
     --print-umask) echo "Umask: $(umask)" ;;
