@@ -10,7 +10,6 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
-  readFileSync,
   readlinkSync,
   realpathSync,
   rmSync,
@@ -231,11 +230,17 @@ describe('safe path', () => {
       const libraries = execFileSync('ldd', [program], { encoding: 'utf8' }).match(/\/\S+/g) ?? [];
       for (const file of [program, ...libraries]) copyFileSync(file, join(root + oracle, basename(file)));
     };
-    const readlink = (option: string, paths: readonly string[]): string[] => {
+    // Undefined when GNU readlink does not come to an end, as it does not with -m on some loops of links.
+    const readlink = (option: string, paths: readonly string[]): string[] | undefined => {
       const loader = readdirSync(root + oracle).find((name) => name.startsWith('ld-'));
       const [program, library] = [`${oracle}/readlink`, `${oracle}/${loader}`];
       const command = [root, library, '--library-path', oracle, program, option, '-z', '--', ...paths];
-      return (spawnSync('chroot', command, { encoding: 'utf8' }).stdout ?? '').split('\0').slice(0, -1);
+      const { stdout, signal } = spawnSync('chroot', command, {
+        encoding: 'utf8',
+        timeout: 500,
+        killSignal: 'SIGKILL',
+      });
+      return signal === null ? stdout.split('\0').slice(0, -1) : undefined;
     };
 
     const name = fc.constantFrom('a', 'b', 'c', '..', '.');
@@ -293,13 +298,14 @@ describe('safe path', () => {
             return;
           }
           const expected = readlink('-m', paths);
+          if (expected === undefined) return;
           assert.equal(expected.length, paths.length);
           for (const [index, asked] of paths.entries()) {
             const mine = resolved(asked);
             if (mine !== 'loop') assert.equal(mine, expected[index], asked);
           }
         }),
-        { numRuns: 150 },
+        { numRuns: 60, interruptAfterTimeLimit: 8000 },
       );
     });
 
@@ -312,7 +318,7 @@ describe('safe path', () => {
           } catch {
             return;
           }
-          const [expected] = readlink('-e', [asked]);
+          const [expected] = readlink('-e', [asked]) ?? [];
           let fd: number;
           try {
             fd = openInRoot(rootFd, asked, O_PATH);
@@ -324,7 +330,7 @@ describe('safe path', () => {
           closeSync(fd);
           assert.equal(found, join(root, expected ?? 'not found by readlink').replace(/\/$/, ''));
         }),
-        { numRuns: 150 },
+        { numRuns: 60, interruptAfterTimeLimit: 8000 },
       );
     });
 
