@@ -15,6 +15,8 @@ export async function fetchDependencies(
   top: ImageKey,
   pullPolicy: PullPolicy,
 ): Promise<void> {
+  // There is no discovery to ask for anything newer yet.
+  const policy = pullPolicy === 'update' ? 'new' : pullPolicy;
   const seen = new Set([top]);
   const queue = [top];
   for (let key = queue.shift(); key !== undefined; key = queue.shift()) {
@@ -26,7 +28,7 @@ export async function fetchDependencies(
         const found = await fetchReference(
           context,
           { kind: 'name', text, image },
-          { pullPolicy, unpack: false },
+          { pullPolicy: policy, unpack: false },
         );
         if (!seen.has(found)) queue.push(found);
         seen.add(found);

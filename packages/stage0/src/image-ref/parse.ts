@@ -11,7 +11,7 @@ import { type ImageName, parseImageName, withPlatform } from '@rkt/spec/image-na
 /** An image argument, understood. */
 export type ImageReference =
   | { readonly kind: 'file'; readonly path: string }
-  /** `text` is what the user typed: a URL object drops default ports. */
+  /** `text` is what the user typed, without a password: a URL object drops default ports. */
   | { readonly kind: 'url'; readonly text: string; readonly url: URL }
   | { readonly kind: 'docker'; readonly reference: string }
   /** `text` is what the user typed; `image` has the host's os and arch where it named none. */
@@ -69,8 +69,12 @@ function urlReference(argument: string): ImageReference {
   const url = new URL(argument);
   if (!hasAciExtension(url.pathname)) return refuse(argument);
   if (url.protocol !== 'file:')
-    return url.hostname === '' ? refuse(argument) : { kind: 'url', text: argument, url };
+    return url.hostname === '' ? refuse(argument) : { kind: 'url', text: withoutPassword(argument), url };
   return { kind: 'file', path: path.resolve('/', decodePath(url.pathname, argument)) };
+}
+
+function withoutPassword(url: string): string {
+  return url.replace(/^([a-z]+:\/\/[^/?#@:]*):[^/?#]*@/i, '$1:***@');
 }
 
 function decodePath(pathname: string, argument: string): string {

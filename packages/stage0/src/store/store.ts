@@ -12,12 +12,19 @@ import { withKernelErrors } from '@rkt/linux/errno';
 import { type FileLock, lockDirectory, lockFile } from '@rkt/linux/file-lock';
 import {
   blobFile,
+  blobsDir,
   casDir,
+  casTmpDir,
+  type DataDir,
+  dbDir,
   imageLockFile,
   imageLocksDir,
   imageManifestFile,
+  manifestsDir,
   STORE_FILE_MODE,
-  type DataDir,
+  TREE_DIR_MODE,
+  treeLocksDir,
+  treesDir,
 } from '@rkt/pod-layout/data-dir';
 import type { ImageKey } from '@rkt/spec/image-id';
 import { type ImageManifest, parseImageManifest } from '@rkt/spec/image-manifest';
@@ -67,7 +74,10 @@ function lockCas(data: DataDir): FileLock {
   } catch (error) {
     if (!hasCode(error, 'ENOENT')) throw error;
   }
-  ensureDirectory(casDir(data));
+  // With the modes the group needs, whoever comes first.
+  for (const directory of [blobsDir, manifestsDir, imageLocksDir, dbDir, casTmpDir])
+    ensureDirectory(directory(data));
+  for (const directory of [treesDir, treeLocksDir]) ensureDirectory(directory(data), TREE_DIR_MODE);
   return lockDirectory(casDir(data), { exclusive: false, wait: true });
 }
 

@@ -28,9 +28,9 @@ export function cleanLinkName(target: Buffer, link: BytePath): BytePath {
 
 function clean(text: string, subject: string): BytePath {
   const path = /(?:^|\/)(?:\.{0,2})(?:\/|$)/.test(text) ? withoutDots(text, subject) : text;
-  if (path.length > MAX_PATH_BYTES) refuse('unsafe-entry', `${shorten(subject)}: path is too long`);
+  if (path.length > MAX_PATH_BYTES) refuse('unsafe-entry', `${shorten(subject)}: path too long`);
   if (path.length > MAX_NAME_BYTES && path.split('/').some((name) => name.length > MAX_NAME_BYTES)) {
-    refuse('unsafe-entry', `${shorten(subject)}: file name is too long`);
+    refuse('unsafe-entry', `${shorten(subject)}: file name too long`);
   }
   return path;
 }
