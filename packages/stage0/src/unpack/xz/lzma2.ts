@@ -41,6 +41,7 @@ export function* lzma2Chunks(
       else if (reset === 1) decoder.reset();
       else if (needs === 'state') refuse('bad-archive', 'xz stream is damaged: no state reset');
       needs = 'nothing';
+      // oxlint-disable-next-line no-array-fill-with-reference-type -- not an array's fill: the source fills the buffer.
       source.fill(packed, packedSize);
       decoder.range.begin(packed, packedSize);
       decoder.decode(size);
