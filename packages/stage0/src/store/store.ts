@@ -153,6 +153,7 @@ export class ImageStore implements Disposable {
       putImage(db, { ...row, treeSizeBytes: findImageRow(db, key)?.treeSizeBytes ?? 0 });
       if (remember !== undefined) putFile(db, remember, key);
     });
+    this.touch(key);
     return key;
   }
 
