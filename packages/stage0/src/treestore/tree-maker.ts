@@ -126,9 +126,7 @@ export class TreeMaker {
   }
 
   adopt(staged: StagedTree, id: string, layers: readonly Layer[]): void {
-    const [top] = layers;
-    const isWhole = layers.length === 1 && (top?.manifest.pathWhitelist ?? []).length === 0;
-    if (!isWhole || this.#isRendered(id)) return staged.discard();
+    if (this.#isRendered(id)) return staged.discard();
     using _lock = this.#lock(id);
     if (this.#isRendered(id)) return staged.discard();
     this.#discard(id);
