@@ -17,6 +17,7 @@ export type Requirement =
   | 'debian'
   | 'userns'
   | 'cgroup-v1'
+  | 'cgroup-v2'
   | 'kvm'
   | `systemd>=${number}`
   | `program:${string}`;
@@ -62,6 +63,10 @@ function look(need: Requirement): string | undefined {
       return existsSync('/proc/self/uid_map') ? undefined : 'needs user namespaces';
     case 'cgroup-v1':
       return existsSync('/sys/fs/cgroup/memory/cgroup.procs') ? undefined : 'needs cgroup v1';
+    case 'cgroup-v2':
+      return existsSync('/sys/fs/cgroup/cgroup.controllers')
+        ? undefined
+        : 'needs a host with cgroup v2 alone: systemd-nspawn cannot mount version 1 in a user namespace';
     case 'kvm':
       return isWritable('/dev/kvm') ? undefined : 'needs /dev/kvm';
     default:

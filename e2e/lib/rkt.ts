@@ -116,9 +116,9 @@ export class Rkt implements Disposable {
     writeFileSync(path, typeof content === 'string' ? content : JSON.stringify(content));
   }
 
-  /** Fetches an image file and gives its key. */
+  /** Fetches an image file, with dependencies from the store, and gives its key. */
   async fetch(path: string): Promise<string> {
-    const { stdout } = await this.ok([INSECURE, 'fetch', '--full', path]);
+    const { stdout } = await this.ok([INSECURE, 'fetch', '--pull-policy=new', '--full', path]);
     return stdout.trim();
   }
 

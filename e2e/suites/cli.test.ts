@@ -43,7 +43,7 @@ suite('command line', [], (the) => {
     });
     it('takes flags of the command before its name', async () => {
       await the.rkt.ok(['--format=json', 'image', 'list']);
-      await the.rkt.ok(['--no-legend', 'list']);
+      await the.rkt.ok(['--no-legend=true', 'list']);
       await the.rkt.ok(['--pretty-print=false', 'config']);
       const { data, localConfig } = the.rkt;
       expectStatus(await bareRkt(['--dir', data, '--debug', 'list', '--local-config', localConfig]), 0);

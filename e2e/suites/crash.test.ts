@@ -32,7 +32,7 @@ suite('crashes', ['root', 'busybox'], (the) => {
       assert.deepEqual(rkt.podsIn(state), [], state);
     }
     assert.deepEqual(
-      mountPoints().filter((each) => each.startsWith(rkt.tmp.path)),
+      mountPoints().filter((each) => each.startsWith(`${rkt.data}/`)),
       [],
     );
   };

@@ -2,13 +2,14 @@
 
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 
 import { buildAci } from '@rkt/testkit/aci-builder';
 import type { ImageServer } from '@rkt/testkit/image-server';
 import { startImageServer } from '@rkt/testkit/image-server';
 import { imageManifest } from '@rkt/testkit/manifests';
 
+import { list } from '../lib/cleanup.ts';
 import { eventually } from '../lib/process.ts';
 import { requires } from '../lib/requires.ts';
 import { INSECURE, Rkt } from '../lib/rkt.ts';
@@ -38,6 +39,12 @@ suite('fetch over HTTP', [], () => {
     (await rkt.ok([...FETCH, ...flags, url])).stdout.trim();
   const partialFile = (url: string): string =>
     `${rkt.data}/cas/tmp/sha512-${createHash('sha512').update(url).digest('hex').slice(0, 64)}`;
+
+  /** What a killed fetch left behind. */
+  const writePartial = (url: string, bytes: string | Uint8Array): void => {
+    mkdirSync(`${rkt.data}/cas/tmp`, { recursive: true });
+    writeFileSync(partialFile(url), bytes);
+  };
 
   it('downloads, says who it is, and stores', async () => {
     const url = server.serve('/web.aci', { body: aci.bytes });
@@ -195,8 +202,7 @@ suite('fetch over HTTP', [], () => {
     it('asks for the rest and appends what it gets, with 206 or 200', async () => {
       for (const ranges of ['partial', 'ok'] as const) {
         const url = server.serve(`/${ranges}.aci`, { body: aci.bytes, ranges, lastModified: OLD });
-        await rkt.ok(['image', 'list']);
-        writeFileSync(partialFile(url), aci.bytes.subarray(0, 60_000));
+        writePartial(url, aci.bytes.subarray(0, 60_000));
         assert.equal(await fetched(url), aci.key);
         const [head, get] = server.requestsOf(`/${ranges}.aci`);
         assert.equal(head?.method, 'HEAD');
@@ -215,8 +221,7 @@ suite('fetch over HTTP', [], () => {
       ] as const;
       for (const [index, [resource, message]] of cases.entries()) {
         const url = server.serve(`/${index}.aci`, { body: aci.bytes, ...resource });
-        await rkt.ok(['image', 'list']);
-        writeFileSync(partialFile(url), 'something else');
+        writePartial(url, 'something else');
         const result = await rkt.ok([...FETCH, url]);
         assert.equal(result.stdout.trim(), aci.key);
         assert.ok(result.stderr.includes(message), result.stderr);
@@ -226,7 +231,7 @@ suite('fetch over HTTP', [], () => {
       const body = { body: aci.bytes, ranges: 'partial', lastModified: OLD } as const;
       const url = server.serve('/slow.aci', { ...body, bytesPerSecond: 40_000 });
       const running = rkt.start([INSECURE, 'fetch', url]);
-      await eventually('some bytes are there', () => readdirSync(`${rkt.data}/cas/tmp`).length > 0);
+      await eventually('some bytes are there', () => list(`${rkt.data}/cas/tmp`).length > 0);
       await running.waitFor(/Downloading ACI: /);
       running.kill('SIGKILL');
       await running.ended;
@@ -236,8 +241,7 @@ suite('fetch over HTTP', [], () => {
     });
     it('starts over when the kept part is longer than the image', async () => {
       const url = server.serve('/web.aci', { body: aci.bytes });
-      await rkt.ok(['image', 'list']);
-      writeFileSync(partialFile(url), Buffer.alloc(200_000));
+      writePartial(url, Buffer.alloc(200_000));
       assert.equal(await fetched(url), aci.key);
     });
   });

@@ -37,7 +37,7 @@ hostileSuite('hostile paths', (the) => {
     it('longer than the system allows are refused', async () => {
       await the.refused(
         archive(gnuLongName('L', `rootfs/${'c'.repeat(300)}`), file('rootfs/x')),
-        /name too long|ENAMETOOLONG/i,
+        /name (is )?too long/i,
       );
       await the.refused(archive(gnuLongName('L', `rootfs/${'d/'.repeat(3000)}f`), file('rootfs/x')));
     });

@@ -97,7 +97,8 @@ suite('environment of apps', ['root', 'busybox'], (the) => {
       });
       it('keeps values to the letter', async () => {
         const values = [
-          'with space ',
+          // Not at the end: journald takes blanks from the ends of lines.
+          'with  space',
           ' lead',
           '"quoted"',
           "'single'",

@@ -136,8 +136,7 @@ export function removeCgroup(directory: string, { timeoutMs = 1000 }: CgroupWait
       try {
         ifPresent(undefined, () => rmdirSync(group));
       } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'EBUSY')
-          throw asKernelError(error, group);
+        if ((error as NodeJS.ErrnoException).code !== 'EBUSY') throw asKernelError(error, group);
         return `cgroup ${group} is in use by ${describePids(cgroupPids(group))}`;
       }
     }

@@ -42,7 +42,7 @@ export function podPhase(directory: PodDirectoryName, locked: boolean): PodPhase
 
 /** Moves that exist, each one rename(2) followed by an fsync of the directory moved into. */
 export const LEGAL_MOVES: Record<PodDirectoryName, readonly PodDirectoryName[]> = {
-  embryo: ['prepare'],
+  embryo: ['prepare', 'garbage'],
   prepare: ['prepared', 'run', 'garbage'],
   prepared: ['run', 'garbage'],
   run: ['exited-garbage'],

@@ -48,6 +48,7 @@ export async function init(call: EntryPointCall): Promise<number> {
   const lockFd = lockDescriptor(env);
   const kernel = openKernel();
   const mounted = hierarchies();
+  refuseUserNamespaces(options.privateUsers, mounted);
   const manager = hostManager(managerFacts(pid, readCgroups()));
 
   const pod = await loadPodQuickly(cwd);
@@ -178,4 +179,12 @@ function cgroupsToJoin(cgroup: PodCgroup, mounted: readonly CgroupHierarchy[]): 
 
 function label<Key extends string>(key: Key, value: string | undefined): { [key in Key]?: string } {
   return value === undefined || value === '' ? {} : ({ [key]: value } as { [key in Key]: string });
+}
+
+// The kernel lets nobody mount cgroup v1 from inside a user namespace, and systemd-nspawn has to.
+function refuseUserNamespaces(privateUsers: string | undefined, mounted: readonly CgroupHierarchy[]): void {
+  if (privateUsers === undefined || cgroupMode(mounted) === 'unified') return;
+  throw new NspawnError('unsupported', 'user namespaces need a host with cgroup v2 alone', {
+    hint: 'run the pod without --private-users',
+  });
 }

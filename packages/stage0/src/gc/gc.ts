@@ -30,6 +30,7 @@ export async function collectGarbage(data: DataDir, flags: GcFlags, context: Rem
     }
   };
   mark('run', 'exited-garbage', ({ phase }) => phase === 'exited', 'pod');
+  mark('embryo', 'garbage', () => true, 'failed prepare');
   mark('prepare', 'garbage', ({ phase }) => phase === 'aborted prepare', 'failed prepare');
   if (flags.markOnly) return;
   const expired = (pod: PodSnapshot): boolean => ageMs(pod) >= flags.expirePreparedMs;

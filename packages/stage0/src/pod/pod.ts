@@ -44,11 +44,18 @@ export function ensurePodDirectories(data: DataDir): void {
 /** A new, locked pod in `prepare`. It is born in `embryo`, so that nobody sees it in `prepare` without its lock. */
 export function createPod(data: DataDir, uuid: string): LockedPod {
   ensurePodDirectories(data);
-  const embryo = podPath(data, 'embryo', uuid);
-  mkdirSync(embryo, { mode: POD_DIR_MODE });
-  const lock = lockDirectory(embryo, { exclusive: true, wait: true });
-  if (lock === undefined) throw new PodError('busy', `pod ${quote(uuid)} is locked by another process`);
-  return movePod({ data, uuid, directory: 'embryo', dir: embryo, lock }, 'prepare');
+  for (;;) {
+    const embryo = podPath(data, 'embryo', uuid);
+    mkdirSync(embryo, { mode: POD_DIR_MODE });
+    const lock = lockDirectory(embryo, { exclusive: true, wait: true });
+    try {
+      return movePod({ data, uuid, directory: 'embryo', dir: embryo, lock }, 'prepare');
+    } catch (error) {
+      lock.release();
+      // A gc saw it before it was locked, and took it for one whose maker is gone.
+      if (!isMissing(error)) throw error;
+    }
+  }
 }
 
 /**

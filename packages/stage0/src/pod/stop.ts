@@ -1,8 +1,9 @@
 // Stops a running pod through its stage1 (contract stage0 8.17, stage1 8.7). Runs in stage0.
 
-import { hasCode, wrap } from '@rkt/diagnostics/rkt-error';
+import { hasCode } from '@rkt/diagnostics/rkt-error';
 import { printStopArguments } from '@rkt/pod-layout/entrypoints';
 
+import { PodError } from './errors.ts';
 import { callEntryPoint } from './entry-point.ts';
 import type { PodSnapshot } from './pod.ts';
 import { readStage1Annotations } from './summary.ts';
@@ -21,7 +22,9 @@ export async function stopPod(
       stdout: 'inherit',
     });
   } catch (cause) {
-    if (hasCode(cause, 'entrypoint-missing')) throw wrap("rkt stop not implemented for pod's stage1", cause);
+    if (hasCode(cause, 'entrypoint-missing')) {
+      throw new PodError('stage1', `rkt stop not implemented for pod's stage1: ${(cause as Error).message}`);
+    }
     throw cause;
   }
 }

@@ -45,13 +45,18 @@ export async function findStage1Image(
   return choice === undefined ? findDefault(surroundings) : findChosen(choice, surroundings);
 }
 
-async function findChosen(choice: Stage1Choice, { fetch, config }: Stage1Surroundings): Promise<ImageKey> {
+async function findChosen(
+  choice: Stage1Choice,
+  { fetch, config, executableDir }: Stage1Surroundings,
+): Promise<ImageKey> {
   const imagesDir = config.paths.stage1Images || buildInfo.stage1ImagesDir;
   const argument = choice.kind === 'from-dir' ? path.join(imagesDir, choice.value) : choice.value;
   const trusted =
     choice.kind === 'url' || choice.kind === 'path' || choice.kind === 'from-dir'
-      ? isTrustedLocation(argument, imagesDir)
-      : choice.kind === 'image' && path.isAbsolute(argument) && isTrustedLocation(argument, imagesDir);
+      ? isTrustedLocation(argument, imagesDir, executableDir)
+      : choice.kind === 'image' &&
+        argument.endsWith('.aci') &&
+        isTrustedLocation(argument, imagesDir, executableDir);
   try {
     return await findImage(trusted ? withoutVerification(fetch) : fetch, argument, {
       pullPolicy: 'new',
@@ -64,10 +69,11 @@ async function findChosen(choice: Stage1Choice, { fetch, config }: Stage1Surroun
 }
 
 // Images that came with this rkt are as trustworthy as the rkt that is running.
-function isTrustedLocation(location: string, imagesDir: string): boolean {
+function isTrustedLocation(location: string, imagesDir: string, executableDir: string): boolean {
   if (/^[a-z]+:\/\//i.test(location)) return location === buildInfo.stage1Location && location !== '';
   const absolute = path.resolve(location);
   const relative = path.relative(imagesDir, absolute);
+  if (path.dirname(absolute) === executableDir) return true;
   return absolute === buildInfo.stage1Location || (!relative.startsWith('..') && relative !== '');
 }
 

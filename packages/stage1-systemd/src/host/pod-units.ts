@@ -38,6 +38,7 @@ function haltingSocket(apps: readonly string[]): UnitOption[] {
       unit('After', `reaped@${app}.service`),
     ]),
     option('Socket', 'ListenFIFO', '/run/rkt-halting'),
+    option('Socket', 'Service', 'mark.service'),
   ];
 }
 
