@@ -41,12 +41,7 @@ export function* lzma2Chunks(
       else if (reset === 1) decoder.reset();
       else if (needs === 'state') refuse('bad-archive', 'xz stream is damaged: no state reset');
       needs = 'nothing';
-<<<<<<< HEAD
       source.readInto(packed, packedSize);
-=======
-      // oxlint-disable-next-line no-array-fill-with-reference-type -- not an array's fill: the source fills the buffer.
-      source.fill(packed, packedSize);
->>>>>>> main
       decoder.range.begin(packed, packedSize);
       decoder.decode(size);
       if (!decoder.range.finished) refuse('bad-archive', 'xz stream is damaged: chunk does not end');
