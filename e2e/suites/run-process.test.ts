@@ -30,7 +30,7 @@ suite('processes of apps', ['root', 'busybox'], (the) => {
       it('runs as the user, the group and the groups it should', async () => {
         assert.deepEqual(await inspect(['--print-user', '--print-groups']), [
           'User: uid=0 euid=0 gid=0 egid=0',
-          'Groups: 0 ',
+          'Groups: 0',
         ]);
         assert.deepEqual(await inspect(['--print-user'], ['--user=1000', '--group=100']), [
           'User: uid=1000 euid=1000 gid=100 egid=100',
@@ -42,7 +42,7 @@ suite('processes of apps', ['root', 'busybox'], (the) => {
           'User: uid=0 euid=0 gid=0 egid=0',
         ]);
         assert.deepEqual(await inspect(['--print-groups'], ['--supplementary-gids=1200,400,500']), [
-          'Groups: 0 400 500 1200 ',
+          'Groups: 0 400 500 1200',
         ]);
       });
       for (const [flag, pattern] of [

@@ -151,7 +151,7 @@ suite('volumes', ['root', 'busybox'], (the) => {
       }
     });
     it('with : , and spaces in their paths work', async () => {
-      const odd = the.rkt.tmp.join('odd:dir with space');
+      const odd = the.rkt.tmp.join(`odd:dir with space ${flavour.name}`);
       mkdirSync(odd);
       writeFileSync(join(odd, 'file'), 'odd');
       assert.equal(

@@ -12,8 +12,15 @@ import { findExecutable, workingDirectory } from '@rkt/stage1-base/find-exec';
 import { type BindIntoPod, bindMounts } from '@rkt/stage1-base/mounts';
 import type { LoadedApp, LoadedPod } from '@rkt/stage1-base/pod';
 import { noNewPrivileges, seccompFilter } from '@rkt/stage1-base/seccomp';
+import { openKernel } from '@rkt/linux/libc';
 import { resolveCredentials } from '@rkt/stage1-base/user';
-import { appMounts, createEmptyVolume, type Warn } from '@rkt/stage1-base/volumes';
+import {
+  appMounts,
+  createEmptyVolume,
+  isDockerImage,
+  volumeSource,
+  type Warn,
+} from '@rkt/stage1-base/volumes';
 import type { AppPlan } from '@rkt/stage1-systemd/host/app-plan';
 import { type AppRootOptions, prepareAppRoot } from '@rkt/stage1-systemd/host/app-root';
 import type { CgroupAbilities } from '@rkt/stage1-systemd/host/isolators';
@@ -39,7 +46,12 @@ async function planApp(pod: LoadedPod, loaded: LoadedApp, context: PlanContext):
   const credentials = resolveCredentials(loaded);
   const argv = [findExecutable(loaded), ...app.exec.slice(1)];
   const mounts = appMounts(pod, loaded, warn);
-  for (const { volume } of mounts) if (volume.kind === 'empty') createEmptyVolume(pod.dir, volume);
+  for (const mount of mounts.filter(({ volume }) => volume.kind === 'empty')) {
+    createEmptyVolume(pod.dir, mount.volume);
+    if (!mount.implicit || !isDockerImage(loaded)) continue;
+    const { fillVolume } = await import('@rkt/stage1-base/fill-volume');
+    fillVolume(openKernel(), loaded.rootfs, mount.path, volumeSource(pod.dir, mount.volume));
+  }
   const binds = bindMounts(pod.dir, loaded, mounts);
   const devices = binds.flatMap((bind) => boundDevice(bind) ?? []);
   const innerBinds = prepareAppRoot(pod.stage1, loaded, binds, roots);

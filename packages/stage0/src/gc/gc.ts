@@ -95,7 +95,8 @@ async function sweepPod(pod: PodSnapshot, context: RemovalContext): Promise<void
 
 function ageMs(pod: PodSnapshot): number {
   try {
-    return Date.now() - markedAt(pod.dir);
+    // The clock that stamps files has finer ticks than this one, and either may be set back: never less than nothing.
+    return Math.max(0, Date.now() - markedAt(pod.dir));
   } catch (error) {
     if (isMissing(error)) return -1;
     throw error;

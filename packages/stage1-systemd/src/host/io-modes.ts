@@ -1,6 +1,7 @@
 // Where an app's standard streams lead (contract 8.1). Pure.
 
 import { quote } from '@rkt/diagnostics/quote';
+import { STREAM_ANNOTATIONS } from '@rkt/pod-layout/entrypoints';
 import type { LoadedApp } from '@rkt/stage1-base/pod';
 
 import { SystemdError } from '../errors.ts';
@@ -11,8 +12,6 @@ export interface StandardStreams {
   readonly output: 'null' | 'tty' | 'journal+console';
   readonly error: 'null' | 'tty' | 'journal+console';
 }
-
-const PREFIX = 'coreos.com/rkt/stage2/';
 
 /**
  * The streams of an app. A pod run with --interactive gives its one app the terminal for all three.
@@ -33,9 +32,9 @@ function outputOf(value: string | undefined): StandardStreams['output'] {
 }
 
 // Unknown values mean the default.
-function mode({ name, runtimeApp }: LoadedApp, stream: string): string | undefined {
+function mode({ name, runtimeApp }: LoadedApp, stream: keyof typeof STREAM_ANNOTATIONS): string | undefined {
   const value = runtimeApp.annotations?.findLast(
-    (annotation) => annotation.name === `${PREFIX}${stream}`,
+    (annotation) => annotation.name === STREAM_ANNOTATIONS[stream],
   )?.value;
   if (value === 'tty' || value === 'stream') {
     throw new SystemdError(
