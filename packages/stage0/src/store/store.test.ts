@@ -215,6 +215,19 @@ describe('image store', () => {
       writeFileSync(dbFile(the.data), 'this is no database at all'.repeat(100));
       assert.throws(() => the.store.list(), /image database .*rkt.db is damaged/);
     });
+    it('makes a database that was lost from the images', async () => {
+      const key = await the.add({ name: 'example.com/a' });
+      const gone = await the.add({ name: 'example.com/b' });
+      rmSync(the.store.blobPath(gone));
+      const [before] = the.store.list();
+      rmSync(dbFile(the.data));
+      using fresh = openStore(the.data, { logger: the.store.logger });
+      assert.equal(fresh.findByName('example.com/a', []), key);
+      assert.deepEqual(
+        fresh.list().map((info) => ({ ...info, importTime: 0, lastUsed: 0 })),
+        [{ ...before, importTime: 0, lastUsed: 0 }],
+      );
+    });
     it('makes the tables when a killed process left an empty database', async () => {
       writeFileSync(dbFile(the.data), '');
       assert.deepEqual(the.store.list(), []);
