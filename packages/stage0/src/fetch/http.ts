@@ -5,6 +5,7 @@ import type { IncomingMessage, RequestOptions } from 'node:http';
 import { printable, quote } from '@rkt/diagnostics/quote';
 
 import { buildInfo } from '../build-info.ts';
+import type { Headers } from '../config/authorization.ts';
 import { FetchError } from './errors.ts';
 
 /** How requests are made. */
@@ -13,8 +14,8 @@ export interface HttpOptions {
   readonly headers?: Readonly<Record<string, string>>;
   /** Accept any certificate. */
   readonly insecureTls: boolean;
-  /** Header for the first request; redirects never get it. */
-  readonly authorization: string | undefined;
+  /** Headers that log in, for the first request only: redirects never get them. */
+  readonly login: Headers;
   /** For the proxy variables. */
   readonly env: Readonly<Record<string, string>>;
 }
@@ -41,9 +42,8 @@ export async function httpRequest(url: URL, options: HttpOptions): Promise<HttpR
   };
   let target = url;
   for (let hops = 0; hops <= MAX_REDIRECTS; hops += 1) {
-    const first = hops === 0 && options.authorization !== undefined;
-    const authorization = first ? { Authorization: options.authorization } : {};
-    const body = await sendRequest(target, { ...headers, ...authorization }, options);
+    const login = hops === 0 ? options.login : {};
+    const body = await sendRequest(target, { ...headers, ...login }, options);
     const status = body.statusCode ?? 0;
     const location = body.headers.location;
     if (!REDIRECTS.has(status) || location === undefined) return response(status, body);

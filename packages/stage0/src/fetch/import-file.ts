@@ -13,6 +13,8 @@ export interface ImportFileOptions {
   /** False: only the store gets it. */
   readonly unpack?: boolean;
   readonly remember?: FileIdentity;
+  /** Called while the file is read. */
+  readonly progress?: () => void;
 }
 
 /** Imports the image open as `fd`. `name` is for messages. @throws UnpackError, StoreError, KernelError */
@@ -20,17 +22,20 @@ export async function importFile(
   { store, treeStore }: FetchContext,
   fd: number,
   name: string,
-  { latest = false, unpack = true, remember }: ImportFileOptions,
+  { latest = false, unpack = true, remember, progress }: ImportFileOptions,
 ): Promise<ImageKey> {
-  const identity = remember === undefined ? {} : { remember };
-  if (!unpack || !canUnpack(store.data)) return store.importAci({ fd, name }, { latest, ...identity });
+  const options = {
+    latest,
+    ...(remember !== undefined && { remember }),
+    ...(progress !== undefined && { progress }),
+  };
+  if (!unpack || !canUnpack(store.data)) return store.importAci({ fd, name }, options);
   const staged = await treeStore.stage();
   try {
     const key = await store.importAci(
       { fd, name },
       {
-        latest,
-        ...identity,
+        ...options,
         rootfs: staged.writer,
         sync: (blobFd) => {
           staged.complete();

@@ -7,12 +7,12 @@ import { RktError, wrap } from '@rkt/diagnostics/rkt-error';
 import { withKernelErrors } from '@rkt/linux/errno';
 import type { ImageKey } from '@rkt/spec/image-id';
 
+import { downloadHeaders } from '../config/authorization.ts';
 import { isFresh } from './cache-control.ts';
 import type { FetchContext } from './context.ts';
 import { download } from './download.ts';
 import { FetchError } from './errors.ts';
 import type { ReferenceOptions } from './fetcher.ts';
-import { authorizationFor } from './authorization.ts';
 import { type HttpOptions, httpRequest, readBody } from './http.ts';
 import { importFile } from './import-file.ts';
 import { refuseUnverified, signaturePath } from './signature.ts';
@@ -44,7 +44,7 @@ export async function fetchUrl(
   }
   const http: HttpOptions = {
     insecureTls: context.insecure.tls,
-    authorization: authorizationFor(text, url, context.config.auth),
+    login: downloadHeaders(context.config.auth, text),
     env: context.env,
   };
   if (!context.insecure.image) await checkSignature(context, url, signature, http);

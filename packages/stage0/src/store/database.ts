@@ -10,6 +10,7 @@ import { dbDir, dbFile, type DataDir, STORE_FILE_MODE } from '@rkt/pod-layout/da
 
 import { ensureDirectory } from './directories.ts';
 import { StoreError } from './errors.ts';
+import { type AciInfoRow, putImage } from './rows.ts';
 
 const SCHEMA_VERSION = 1;
 
@@ -34,13 +35,17 @@ const SCHEMA = `
 export class Database {
   readonly #data: DataDir;
 
-  constructor(data: DataDir) {
+  readonly #recover: () => readonly AciInfoRow[];
+
+  /** @param recover What is known of images from their files alone, for a database that was lost. */
+  constructor(data: DataDir, recover: () => readonly AciInfoRow[]) {
     this.#data = data;
+    this.#recover = recover;
   }
 
   /** Runs `query` on what is stored; `none` when nothing was stored yet. @throws StoreError `database` */
   read<Result>(query: (db: DatabaseSync) => Result, none: Result): Result {
-    if (!existsSync(dbFile(this.#data))) return none;
+    if (!existsSync(dbFile(this.#data))) return this.#recover().length === 0 ? none : this.write(query);
     using lock = this.#lock(false);
     if (lock === undefined) return none;
     try {
@@ -91,13 +96,18 @@ export class Database {
       if (readOnly && version === 0) throw new UninitializedError();
       if (readOnly) return work(db);
       db.exec('BEGIN IMMEDIATE');
-      if (version === 0) db.exec(SCHEMA);
+      if (version === 0) this.#initialize(db);
       const result = work(db);
       db.exec('COMMIT');
       return result;
     } finally {
       db.close();
     }
+  }
+
+  #initialize(db: DatabaseSync): void {
+    db.exec(SCHEMA);
+    for (const row of this.#recover()) putImage(db, row);
   }
 
   #explain(error: unknown): unknown {
@@ -107,7 +117,7 @@ export class Database {
     const primary = (errcode ?? 0) & 0xff;
     if (primary === SQLITE_CORRUPT || primary === SQLITE_NOTADB) {
       return new StoreError('database', `image database ${file} is damaged: ${message}`, {
-        hint: 'remove the file and fetch the images again',
+        hint: 'remove the file: it is made again from the images',
       });
     }
     const reason = REASONS.get(primary) ?? message;

@@ -34,6 +34,7 @@ import { Database } from './database.ts';
 import { ensureDirectory } from './directories.ts';
 import { StoreError } from './errors.ts';
 import type { ImageSource, ImportOptions } from './import.ts';
+import { recoverImages } from './recover.ts';
 import { isKey, resolveId, resolveName } from './resolve.ts';
 import {
   allImages,
@@ -94,7 +95,7 @@ export class ImageStore implements Disposable {
     this.data = data;
     this.logger = logger;
     this.#lock = lock;
-    this.#database = new Database(data);
+    this.#database = new Database(data, () => recoverImages(data, (key) => this.#manifestOrNothing(key)));
     this.#now = now;
   }
 
@@ -153,6 +154,7 @@ export class ImageStore implements Disposable {
       putImage(db, { ...row, treeSizeBytes: findImageRow(db, key)?.treeSizeBytes ?? 0 });
       if (remember !== undefined) putFile(db, remember, key);
     });
+    this.touch(key);
     return key;
   }
 

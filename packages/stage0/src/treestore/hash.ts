@@ -38,8 +38,7 @@ export function hashTree(
     hash.update(describe(entry, reader));
     if (entry.linkTo === undefined) {
       sizeBytes += entry.stats.size;
-      if (entry.stats.isFile())
-        hash.update(`${digests.get(entry.stats.ino) ?? contentDigest(entry.absolute)}\n`);
+      if (entry.stats.isFile()) hash.update(`${digestOf(entry, digests)}\n`);
     }
   }
   return { hash: `sha512-${hash.digest('hex').slice(0, 64)}`, sizeBytes };
@@ -98,6 +97,12 @@ class XattrReader {
       .sort()
       .map((Name) => ({ Name, Value: this.#kernel.lgetXattr(path, Name).toString('base64') }));
   }
+}
+
+const EMPTY_DIGEST = createHash('sha256').digest('hex');
+
+function digestOf({ stats, absolute }: WalkedEntry, digests: ContentDigests): string {
+  return stats.size === 0 ? EMPTY_DIGEST : (digests.get(stats.ino) ?? contentDigest(absolute));
 }
 
 const BUFFER_BYTES = 1024 * 1024;

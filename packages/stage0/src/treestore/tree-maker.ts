@@ -86,12 +86,12 @@ export class TreeMaker {
     const rootfs = treeRootfs(directory);
     const manifest = this.#store.readManifestText(topOf(layers));
     withKernelErrors(directory, () => writeFileSync(treeManifest(directory), manifest, { mode: FILE_MODE }));
-    makeRootfs(rootfs);
+    makeRootfs(rootfs, shift);
     this.#unpack(layers, rootfs, { ...shiftOptions(shift), digests: false });
   }
 
   copy(source: string, target: string, shift: OwnerShift): void {
-    makeRootfs(target);
+    makeRootfs(target, shift);
     copyTree(source, target, openKernel(), this.#writerOptions({ ...shiftOptions(shift), digests: false }));
   }
 
@@ -126,9 +126,7 @@ export class TreeMaker {
   }
 
   adopt(staged: StagedTree, id: string, layers: readonly Layer[]): void {
-    const [top] = layers;
-    const isWhole = layers.length === 1 && (top?.manifest.pathWhitelist ?? []).length === 0;
-    if (!isWhole || this.#isRendered(id)) return staged.discard();
+    if (this.#isRendered(id)) return staged.discard();
     using _lock = this.#lock(id);
     if (this.#isRendered(id)) return staged.discard();
     this.#discard(id);
@@ -247,10 +245,10 @@ function makeTreeDirectory(directory: string): void {
 }
 
 // What the directory above hands down (its group, its setgid bit) is no part of an image.
-function makeRootfs(rootfs: string): void {
+function makeRootfs(rootfs: string, { uidShift = 0, gidShift = 0 }: OwnerShift = {}): void {
   withKernelErrors(rootfs, () => {
     mkdirSync(rootfs, { recursive: true, mode: TREE_DIR_MODE });
-    if (process.geteuid?.() === 0) chownSync(rootfs, 0, 0);
+    if (process.geteuid?.() === 0) chownSync(rootfs, uidShift, gidShift);
     chmodSync(rootfs, TREE_DIR_MODE);
   });
 }

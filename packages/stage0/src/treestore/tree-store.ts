@@ -103,7 +103,11 @@ export class TreeStore {
    * the staged tree is dropped; {@link render} does it all then.
    */
   async adopt(staged: StagedTree, key: ImageKey): Promise<void> {
-    const layers = this.#layers(key);
+    const manifest = this.#store.readManifest(key);
+    // What it depends on may not even be in the store yet.
+    const isWhole = (manifest.dependencies ?? []).length + (manifest.pathWhitelist ?? []).length === 0;
+    if (!isWhole) return staged.discard();
+    const layers = [{ key, manifest, level: 0 }];
     (await this.#maker()).adopt(staged, treeId(layers), layers);
   }
 

@@ -34,7 +34,7 @@ export class ByteSource {
   }
 
   /** Fills `target` with the next `length` bytes. @throws UnpackError `bad-archive` at the end */
-  fill(target: Uint8Array, length: number): void {
+  readInto(target: Uint8Array, length: number): void {
     for (let filled = 0; filled < length;) {
       if (this.#at === this.#piece.length && !this.#next()) this.cut();
       const count = Math.min(length - filled, this.#piece.length - this.#at);
@@ -47,7 +47,7 @@ export class ByteSource {
   /** The next `length` bytes in memory of their own. */
   take(length: number): Buffer {
     const bytes = Buffer.allocUnsafe(length);
-    this.fill(bytes, length);
+    this.readInto(bytes, length);
     return bytes;
   }
 

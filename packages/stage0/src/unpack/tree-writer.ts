@@ -49,7 +49,7 @@ export interface TreeWriterOptions {
   readonly warn: (message: string) => void;
 }
 
-/** SHA-256 of file contents (hex) by inode number. */
+/** SHA-256 of file contents (hex) by inode number, empty files left out. */
 export type ContentDigests = ReadonlyMap<number, string>;
 
 interface PendingDirectory {
@@ -176,7 +176,7 @@ export class TreeWriter {
       this.#xattrs(path, entry, () => fd);
       const mtimeNs = clampTime(entry.mtimeNs);
       this.#kernel.utimensAt(fd, null, clampTime(entry.atimeNs ?? mtimeNs), mtimeNs, 0);
-      if (digest !== undefined && Number.isSafeInteger(ino)) this.#digests.set(ino, digest);
+      if (digest !== undefined && entry.size > 0 && Number.isSafeInteger(ino)) this.#digests.set(ino, digest);
     } finally {
       content.close();
     }

@@ -41,13 +41,12 @@ export function* lzma2Chunks(
       else if (reset === 1) decoder.reset();
       else if (needs === 'state') refuse('bad-archive', 'xz stream is damaged: no state reset');
       needs = 'nothing';
-      // oxlint-disable-next-line no-array-fill-with-reference-type -- not an array's fill: the source fills the buffer.
-      source.fill(packed, packedSize);
+      source.readInto(packed, packedSize);
       decoder.range.begin(packed, packedSize);
       decoder.decode(size);
       if (!decoder.range.finished) refuse('bad-archive', 'xz stream is damaged: chunk does not end');
     } else {
-      source.fill(window.bytes.subarray(from, from + size), size);
+      source.readInto(window.bytes.subarray(from, from + size), size);
       window.at += size;
       decoder.position += size;
       if (needs === 'nothing') needs = 'state';

@@ -48,8 +48,8 @@ class CountingSource extends ByteSource {
     return value;
   }
 
-  override fill(target: Uint8Array, length: number): void {
-    super.fill(target, length);
+  override readInto(target: Uint8Array, length: number): void {
+    super.readInto(target, length);
     this.count += length;
   }
 
