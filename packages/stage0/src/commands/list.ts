@@ -9,7 +9,7 @@ import type { Invocation, ListFlags } from '../cli/requests.ts';
 import { absoluteTime, formatTable, printListErrors, relativeTime } from '../cli/output.ts';
 import { resolveDataDir } from '../config/data-dir.ts';
 import { walkPods } from '../pod/find.ts';
-import { type PodSnapshot } from '../pod/pod.ts';
+import { findPod, type PodSnapshot } from '../pod/pod.ts';
 import { createdAt, manifestError, readNetworks, startedAt } from '../pod/record.ts';
 import { type AppSummary, summarizeManifest } from '../pod/summary.ts';
 import { hasManifest, viewPod } from '../pod/view.ts';
@@ -48,7 +48,7 @@ async function table(
     try {
       rows.push(...podRows(pod, full));
     } catch (error) {
-      errors.push(manifestError(pod.uuid, error));
+      if (!hasMovedOn(pod)) errors.push(manifestError(pod.uuid, error));
     }
   }
   return formatTable(rows);
@@ -86,7 +86,7 @@ async function json(pods: Iterable<PodSnapshot>, pretty: boolean, errors: unknow
       if (view.created_at === undefined) errors.push(new Error(`pod ${pod.uuid}: invalid creation time`));
       else views.push(view);
     } catch (error) {
-      errors.push(manifestError(pod.uuid, error));
+      if (!hasMovedOn(pod)) errors.push(manifestError(pod.uuid, error));
     }
   }
   return stringifyGoJson(views.length === 0 ? null : views, pretty ? { indent: '\t' } : {});
@@ -94,4 +94,9 @@ async function json(pods: Iterable<PodSnapshot>, pretty: boolean, errors: unknow
 
 function report(errors: readonly unknown[], logger: Logger): void {
   if (errors.length > 0) printListErrors(errors, 'listing pods', logger);
+}
+
+// A pod that another command deletes or moves while it is read is not broken.
+function hasMovedOn(pod: PodSnapshot): boolean {
+  return findPod(pod.data, pod.uuid)?.phase !== pod.phase;
 }
