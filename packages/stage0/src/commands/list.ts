@@ -98,5 +98,5 @@ function report(errors: readonly unknown[], logger: Logger): void {
 
 // A pod that another command deletes or moves while it is read is not broken.
 function hasMovedOn(pod: PodSnapshot): boolean {
-  return findPod(pod.data, pod.uuid)?.phase !== pod.phase;
+  return pod.phase === 'exited deleting' || findPod(pod.data, pod.uuid)?.phase !== pod.phase;
 }

@@ -47,11 +47,12 @@ export function createPod(data: DataDir, uuid: string): LockedPod {
   for (;;) {
     const embryo = podPath(data, 'embryo', uuid);
     mkdirSync(embryo, { mode: POD_DIR_MODE });
-    const lock = lockDirectory(embryo, { exclusive: true, wait: true });
+    let lock: FileLock | undefined;
     try {
+      lock = lockDirectory(embryo, { exclusive: true, wait: true });
       return movePod({ data, uuid, directory: 'embryo', dir: embryo, lock }, 'prepare');
     } catch (error) {
-      lock.release();
+      lock?.release();
       // A gc saw it before it was locked, and took it for one whose maker is gone.
       if (!isMissing(error)) throw error;
     }
@@ -113,11 +114,11 @@ export function lookAt(data: DataDir, uuid: string, directory: PodDirectoryName)
   try {
     const lock = lockDirectory(dir, { exclusive: false, wait: false });
     if (lock !== undefined) {
-      // The one move that gives up the lock: without a second look, a pod that just became prepared would pass for
-      // one whose preparation failed.
-      const moved = directory === 'prepare' && !isSameDirectory(lock.fd, dir);
+      // Whoever held the lock may have moved or deleted the directory before letting go: what we locked is then no
+      // longer the pod, and a pod that just became prepared would pass for one whose preparation failed.
+      const isGone = !isSameDirectory(lock.fd, dir);
       lock.release();
-      if (moved) return undefined;
+      if (isGone) return undefined;
       locked = false;
     }
   } catch (error) {
