@@ -78,7 +78,9 @@ function calledFunctions(name: string): Record<string, string[]> {
   for (const file of fs
     .readdirSync(records)
     .filter((each) => each.startsWith(`${name}-`) && isRecordOf(each, name))) {
-    const ranges = JSON.parse(fs.readFileSync(path.join(records, file), 'utf8')) as [number, number][];
+    const text = fs.readFileSync(path.join(records, file), 'utf8');
+    // A process that was killed has written nothing.
+    const ranges = (text === '' ? [] : JSON.parse(text)) as [number, number][];
     for (const [, end] of ranges) called.add(String(end));
   }
   for (const { end, key } of functions) {

@@ -13,6 +13,9 @@ if (directory) {
   session.post('Profiler.enable');
   session.post('Profiler.startPreciseCoverage', { callCount: true, detailed: false });
   const script = `file://${fs.realpathSync(process.argv[1])}`;
+  // Opened now: a stage1 that becomes its app has another root by then.
+  const file = path.join(directory, `${path.basename(script, '.cjs')}-${randomUUID()}.json`);
+  const record = fs.openSync(file, 'wx');
 
   const write = () => {
     session.post('Profiler.takePreciseCoverage', (error, coverage) => {
@@ -20,8 +23,7 @@ if (directory) {
       const functions = coverage.result.filter(({ url }) => url === script).flatMap((each) => each.functions);
       const called = functions.filter(({ ranges }) => ranges[0].count > 0);
       const ranges = called.map(({ ranges: [{ startOffset, endOffset }] }) => [startOffset, endOffset]);
-      const file = path.join(directory, `${path.basename(script, '.cjs')}-${randomUUID()}.json`);
-      fs.writeFileSync(file, JSON.stringify(ranges));
+      fs.writeFileSync(record, JSON.stringify(ranges));
     });
   };
 
