@@ -112,6 +112,22 @@ export function ownString(text: PathBytes, syscall: string): Buffer {
   return owned;
 }
 
+/** Texts as a null-terminated array of C strings, for execve(2): the pointers, and behind them what they point to. */
+export function stringArray(texts: readonly string[], syscall: string): Buffer {
+  const strings = texts.map((text) => ownString(text, syscall));
+  const pointersLength = (texts.length + 1) * POINTER_BYTES;
+  // One piece of memory, so that whoever holds the array holds the strings.
+  const array = Buffer.concat([Buffer.alloc(pointersLength), ...strings]);
+  let address = loadLibc().ffi.getRawPointer(array) + BigInt(pointersLength);
+  for (const [index, { length }] of strings.entries()) {
+    array.writeBigUInt64LE(address, index * POINTER_BYTES);
+    address += BigInt(length);
+  }
+  return array;
+}
+
+const POINTER_BYTES = 8;
+
 function encode(scratch: Buffer, path: PathBytes, syscall: string): Buffer {
   let length = path.length;
   if (length < PATH_MAX) {

@@ -222,6 +222,8 @@ export interface ProcessCalls {
   pidfdOpen(pid: number, flags?: number): number;
   /** pidfd_send_signal(2): reaches exactly the process that was opened, never one that reuses its number. */
   pidfdSendSignal(pidfd: number, signal: number): void;
+  /** execve(2): returns only by throwing. Variables are `NAME=value`. */
+  execve(path: string, argv: readonly string[], variables: readonly string[]): never;
   /** Sets a signal to SIG_DFL. */
   resetSignal(signal: number): void;
   /** prlimit(2) of RLIMIT_*; `pid` 0 is this process. */

@@ -1,6 +1,7 @@
 // Process, signal and limit calls over libc. Runs wherever the kernel is opened.
 
-import { check, lazySymbol, lazySyscall } from '../ffi.ts';
+import { KernelError } from '../errno.ts';
+import { check, firstPath, lastErrno, lazySymbol, lazySyscall, stringArray } from '../ffi.ts';
 import type { ProcessCalls } from '../kernel.ts';
 
 // One table for all architectures since kernel 5.1; the C library has these since 2.36 only.
@@ -9,6 +10,7 @@ const SYS_PIDFD_OPEN = 434n;
 
 const kill = lazySymbol('kill', { arguments: ['i32', 'i32'], return: 'i32' });
 const signal = lazySymbol('signal', { arguments: ['i32', 'pointer'], return: 'i64' });
+const execve = lazySymbol('execve', { arguments: ['pointer', 'pointer', 'pointer'], return: 'i32' });
 const prlimit = lazySymbol('prlimit64', { arguments: ['i32', 'i32', 'pointer', 'pointer'], return: 'i32' });
 const pidfdOpen = lazySyscall({ arguments: ['i64', 'i32', 'u32'], return: 'i32' });
 const pidfdSendSignal = lazySyscall({ arguments: ['i64', 'i32', 'i32', 'pointer', 'u32'], return: 'i32' });
@@ -25,6 +27,11 @@ export const processCalls: ProcessCalls = {
   },
   pidfdSendSignal(pidfd, number) {
     check(pidfdSendSignal()(SYS_PIDFD_SEND_SIGNAL, pidfd, number, null, 0), 'pidfd_send_signal');
+  },
+  execve(path, argv, variables) {
+    const words = stringArray(argv, 'execve');
+    execve()(firstPath(path, 'execve'), words, stringArray(variables, 'execve'));
+    throw new KernelError('execve', lastErrno(), { path });
   },
   resetSignal(number) {
     check(Number(signal()(number, SIG_DFL)), 'signal', String(number));

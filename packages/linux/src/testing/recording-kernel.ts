@@ -145,6 +145,9 @@ function defaultAnswers(): Kernel {
     kill: nothing,
     pidfdOpen: descriptor,
     pidfdSendSignal: nothing,
+    execve: () => {
+      throw new Error('the recording kernel executes nothing');
+    },
     resetSignal: nothing,
     getRlimit: () => ({ soft: 1024n, hard: 4096n }),
     setRlimit: nothing,
