@@ -27,7 +27,12 @@ async function main(): Promise<void> {
   const script = path.join(bundlesDir, 'stage0.cjs');
   const bytes = await bundleRkt(script);
   const output = path.join(distDir, 'rkt');
-  buildSingleExecutable({ script, output, name: 'stage0' });
+  buildSingleExecutable({
+    script,
+    output,
+    name: 'stage0',
+    special: { name: 'stage0-launches', words: ['run', 'prepare', 'run-prepared'] },
+  });
   fs.copyFileSync(`${script}.map`, `${output}.map`);
   const size = (fs.statSync(output).size / 1e6).toFixed(1);
   console.log(`dist/rkt: ${productVersion()}, script ${(bytes / 1e3).toFixed(0)} kB, ${size} MB`);

@@ -12,12 +12,14 @@ import { bundleRkt } from './build-rkt.ts';
 import { build } from './build.ts';
 import { buildStage1, bundleStage1 } from './build-stage1/build.ts';
 import { FLAVORS, type Flavor } from './build-stage1/flavors.ts';
-import { hotFunctionsFile, listFunctions } from './code-cache/hot-functions.ts';
+import { hotFunctionsFile, type HotFunctions, listFunctions } from './code-cache/hot-functions.ts';
 import { pinnedNode } from './pinned-node.ts';
 import { bundlesDir, cacheDir, runTool } from './workspace.ts';
 
 const directory = path.join(cacheDir, 'profile');
 const records = path.join(directory, 'records');
+/** Records of commands that make pods of what is stored already; those of all others are beside them. */
+const launches = path.join(records, 'launches');
 const data = path.join(directory, 'data');
 const node = [pinnedNode, '--disable-warning=ExperimentalWarning'];
 const recorder = ['--require', path.join(import.meta.dirname, 'code-cache/record.cjs')];
@@ -47,10 +49,10 @@ async function recordedStage1(flavor: Flavor): Promise<string> {
 async function runCommands(stage1: string, net: string): Promise<void> {
   const run = ['run', net, stage1];
   const app = trueImage().key;
-  rkt([...run, app]);
+  rkt([...run, app], { RKT_PROFILE: launches });
   rkt(['list']);
-  const uuid = rkt(['prepare', stage1, app]).trim();
-  rkt(['run-prepared', net, uuid]);
+  const uuid = rkt(['prepare', stage1, app], { RKT_PROFILE: launches }).trim();
+  rkt(['run-prepared', net, uuid], { RKT_PROFILE: launches });
   rkt(['status', uuid]);
   const [program = '', ...words] = rktCommand(...run, sleepImage().file);
   const env = { PATH: process.env['PATH'], RKT_PROFILE: records };
@@ -70,15 +72,13 @@ async function runCommands(stage1: string, net: string): Promise<void> {
   rkt(['gc', '--grace-period=0s']);
 }
 
-/** Module to the sorted names of its functions that some command called. */
-function calledFunctions(name: string): Record<string, string[]> {
-  const functions = listFunctions(path.join(bundlesDir, `${name}.cjs`));
+/** Module to the sorted names of the functions of `program` that were called in some record of these directories. */
+function calledFunctions(program: string, directories: readonly string[]): Record<string, string[]> {
+  const functions = listFunctions(path.join(bundlesDir, `${program}.cjs`));
   const modules = new Map<string, Set<string>>();
   const called = new Set<string>();
-  for (const file of fs
-    .readdirSync(records)
-    .filter((each) => each.startsWith(`${name}-`) && isRecordOf(each, name))) {
-    const text = fs.readFileSync(path.join(records, file), 'utf8');
+  for (const file of directories.flatMap((each) => recordsOf(program, each))) {
+    const text = fs.readFileSync(file, 'utf8');
     // A process that was killed has written nothing.
     const ranges = (text === '' ? [] : JSON.parse(text)) as [number, number][];
     for (const [, end] of ranges) called.add(String(end));
@@ -95,8 +95,12 @@ function calledFunctions(name: string): Record<string, string[]> {
 }
 
 /** `stage1-fly-<uuid>.json` is a record of stage1-fly. */
-function isRecordOf(file: string, name: string): boolean {
-  return file.length === name.length + 1 + 36 + '.json'.length;
+function recordsOf(program: string, where: string): string[] {
+  const length = program.length + 1 + 36 + '.json'.length;
+  return fs
+    .readdirSync(where)
+    .filter((file) => file.startsWith(`${program}-`) && file.length === length)
+    .map((file) => path.join(where, file));
 }
 
 async function main(): Promise<void> {
@@ -120,7 +124,7 @@ async function main(): Promise<void> {
   }
   removeData(data);
   fs.rmSync(records, { recursive: true, force: true });
-  fs.mkdirSync(records, { recursive: true });
+  fs.mkdirSync(launches, { recursive: true });
   fs.mkdirSync(benchDir, { recursive: true });
   await bundleRkt(rktScript);
   rkt(['version']);
@@ -133,8 +137,14 @@ async function main(): Promise<void> {
     await runCommands(stage1, net);
   }
   removeData(data);
-  const names = ['stage0', ...FLAVORS.map((flavor) => `stage1-${flavor}`)];
-  const list = Object.fromEntries(names.map((name) => [name, calledFunctions(name)]));
+  const list = Object.fromEntries([
+    ['stage0', calledFunctions('stage0', [records])],
+    ['stage0-launches', calledFunctions('stage0', [launches])],
+    ...FLAVORS.map((flavor) => `stage1-${flavor}`).map((name) => [
+      name,
+      calledFunctions(name, [records, launches]),
+    ]),
+  ]) as HotFunctions;
   fs.writeFileSync(hotFunctionsFile, `${JSON.stringify(list, null, 1)}\n`);
   for (const [name, modules] of Object.entries(list)) {
     console.log(

@@ -14,12 +14,16 @@ import { hotFunctionsFile, hotFunctionsOf, type HotFunctions } from './code-cach
 import { pinnedNode, trimmedNode } from './pinned-node.ts';
 import { readJson } from './workspace.ts';
 
-/** What node starts: the bundle, with the code that was compiled for it. */
-const BOOTSTRAP = `'use strict';
+/**
+ * What node starts: the bundle, with the code that was compiled for what it is to do. A cache costs by its size, used
+ * or not: the commands that make pods have one of their own, chosen by a guess that costs only time where it is wrong.
+ */
+const bootstrap = (words: readonly string[]): string => `'use strict';
 const { getRawAsset } = require('node:sea');
 const { Script } = require('node:vm');
 const text = Buffer.from(getRawAsset('script')).latin1Slice();
-const cachedData = new Uint8Array(getRawAsset('cache'));
+const special = process.argv.some((word) => ${JSON.stringify(words)}.includes(word));
+const cachedData = new Uint8Array(getRawAsset(special ? 'special-cache' : 'cache'));
 new Script(text, { filename: 'rkt.cjs', cachedData }).runInThisContext()(require, module, exports, __filename, __dirname);
 `;
 
@@ -31,6 +35,8 @@ export interface ExecutableOptions {
   readonly output: string;
   /** Its name in the list of hot functions. */
   readonly name: string;
+  /** Another name there, for starts with one of these words among the arguments. */
+  readonly special?: { readonly name: string; readonly words: readonly string[] };
 }
 
 /** The script as one expression, so that it can be compiled alone and called with node's `require`. */
@@ -52,18 +58,19 @@ function writeNew(from: string, output: string): void {
 }
 
 /** Writes the executable `output`. Throws what node reports. */
-export function buildSingleExecutable({ script, output, name }: ExecutableOptions): void {
+export function buildSingleExecutable({ script, output, name, special }: ExecutableOptions): void {
   const work = fs.mkdtempSync(path.join(os.tmpdir(), 'rkt-sea-'));
   try {
     const wrapped = path.join(work, 'rkt.cjs');
     writeWrapped(script, wrapped);
-    const hot = hotFunctionsOf(script, name, readJson<HotFunctions>(hotFunctionsFile));
-    const cache = buildCodeCache(
-      wrapped,
-      hot.map(({ end }) => WRAPPER_START.length + end),
-    );
-    fs.writeFileSync(path.join(work, 'cache'), cache);
-    fs.writeFileSync(path.join(work, 'bootstrap.cjs'), BOOTSTRAP);
+    const list = readJson<HotFunctions>(hotFunctionsFile);
+    const writeCache = (file: string, functions: string): void => {
+      const hot = hotFunctionsOf(script, functions, list).map(({ end }) => WRAPPER_START.length + end);
+      fs.writeFileSync(path.join(work, file), buildCodeCache(wrapped, hot));
+    };
+    writeCache('cache', name);
+    if (special !== undefined) writeCache('special-cache', special.name);
+    fs.writeFileSync(path.join(work, 'bootstrap.cjs'), bootstrap(special?.words ?? []));
     fs.symlinkSync(trimmedNode(), path.join(work, 'node'));
     const config = {
       main: 'bootstrap.cjs',
@@ -75,7 +82,11 @@ export function buildSingleExecutable({ script, output, name }: ExecutableOption
       useCodeCache: false,
       execArgv: ['--disable-warning=ExperimentalWarning'],
       execArgvExtension: 'none',
-      assets: { cache: 'cache', script: 'rkt.cjs' },
+      assets: {
+        cache: 'cache',
+        script: 'rkt.cjs',
+        ...(special !== undefined && { 'special-cache': 'special-cache' }),
+      },
     };
     fs.writeFileSync(path.join(work, 'sea.json'), JSON.stringify(config));
     execFileSync(pinnedNode, ['--build-sea', 'sea.json'], {

@@ -28,9 +28,14 @@ if (directory) {
   };
 
   process.on('exit', write);
-  const { execve } = process;
-  process.execve = (...words) => {
-    write();
-    return execve.apply(process, words);
+  const { prototype } = process.getBuiltinModule('node:ffi').DynamicLibrary;
+  const { getFunction } = prototype;
+  prototype.getFunction = function (name, signature) {
+    const bound = getFunction.call(this, name, signature);
+    if (name !== 'execve') return bound;
+    return (...words) => {
+      write();
+      return bound(...words);
+    };
   };
 }
