@@ -28,6 +28,17 @@ export interface BundleResult {
  */
 const PLAIN_STRING_WIDTH = 'export default (text) => String(text).replace(/\\u001B\\[[\\d;]*m/g, "").length;';
 
+/** What a module says differently in a CommonJS script, line by line. */
+function asCommonJs(source: string): string {
+  return (
+    source
+      // A program ends in `await main(...)`, which a CommonJS script cannot say; there it changes nothing.
+      .replace(/^await (?=main\()/m, 'void ')
+      // For each default import esbuild copies all properties of the module, at every start.
+      .replaceAll(/^import (\w+) from '(node:[\w/]+)';$/gm, "const $1 = require('$2');")
+  );
+}
+
 /** Bundles `entry` into `output`, with a source map beside it. Throws what esbuild reports. */
 export async function bundle(options: BundleOptions): Promise<BundleResult> {
   const define: Record<string, string> = {
@@ -59,9 +70,8 @@ export async function bundle(options: BundleOptions): Promise<BundleResult> {
       {
         name: 'rkt',
         setup(esbuild) {
-          // A program ends in `await main(...)`, which a CommonJS script cannot say; there it changes nothing.
-          esbuild.onLoad({ filter: /\/src\/bin\/[^/]+\.ts$/ }, ({ path: file }) => ({
-            contents: fs.readFileSync(file, 'utf8').replace(/^await (?=main\()/m, 'void '),
+          esbuild.onLoad({ filter: /\/packages\/[^/]+\/src\/.*\.ts$/ }, ({ path: file }) => ({
+            contents: asCommonJs(fs.readFileSync(file, 'utf8')),
             loader: 'ts',
           }));
           esbuild.onLoad({ filter: /node_modules\/string-width\/index\.js$/ }, () => ({

@@ -4,7 +4,10 @@
 //  - node is cut down before the script goes in (150 MB -> 116 MB), see elf.ts;
 //  - the script is an asset beside its code cache, since node's own cache holds no function but the outermost;
 //  - execArgvExtension "none": NODE_OPTIONS of the caller's environment must not reach a program that runs as root;
-//  - node:ffi prints an ExperimentalWarning, which is no business of the user's.
+//  - node:ffi prints an ExperimentalWarning, which is no business of the user's;
+//  - a start makes a megabyte of garbage, where V8 first collects, with threads that wait for each other: 4 ms. With
+//    more room it does not come to that, and one thread beside our own is enough for what is left.
+//    Flags that change what V8 compiles would make it refuse the code caches of node and ours; these do not.
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
@@ -26,6 +29,8 @@ const special = process.argv.some((word) => ${JSON.stringify(words)}.includes(wo
 const cachedData = new Uint8Array(getRawAsset(special ? 'special-cache' : 'cache'));
 new Script(text, { filename: 'rkt.cjs', cachedData }).runInThisContext()(require, module, exports, __filename, __dirname);
 `;
+
+const NODE_FLAGS = ['--disable-warning=ExperimentalWarning', '--min-semi-space-size=8', '--v8-pool-size=1'];
 
 const WRAPPER_START = '(function (require, module, exports, __filename, __dirname) {';
 
@@ -80,7 +85,7 @@ export function buildSingleExecutable({ script, output, name, special }: Executa
       disableExperimentalSEAWarning: true,
       useSnapshot: false,
       useCodeCache: false,
-      execArgv: ['--disable-warning=ExperimentalWarning'],
+      execArgv: NODE_FLAGS,
       execArgvExtension: 'none',
       assets: {
         cache: 'cache',

@@ -1,7 +1,8 @@
 // SHA-512 (FIPS 180-4) of a short text, for the names of trees. node:crypto does the same a hundred times faster but
 // takes milliseconds to load, which every start of a pod would pay. Pure; runs in stage0.
 //
-// Words of 64 bits are pairs of 32: high half, low half.
+// Words of 64 bits are pairs of 32: high half, low half. The loops make no arrays: this runs before anything is
+// optimized, and the garbage would make for a collection of its own.
 
 // First 64 bits of the fractions of the square roots of the first 8 primes, and of the cube roots of the first 80.
 const INITIAL = [
@@ -41,9 +42,10 @@ export function shortSha512(text: string): string {
 }
 
 function words(hex: string): Int32Array {
-  return Int32Array.from({ length: hex.length / 8 }, (_, index) =>
-    parseInt(hex.slice(8 * index, 8 * index + 8), 16),
-  );
+  const bytes = Buffer.from(hex, 'hex');
+  const array = new Int32Array(bytes.length / 4);
+  for (let index = 0; index < array.length; index += 1) array[index] = bytes.readInt32BE(4 * index);
+  return array;
 }
 
 function paddedMessage(bytes: Buffer): Buffer {
@@ -59,18 +61,24 @@ function compress(state: Int32Array, message: Buffer, offset: number, constants:
   // Halves of a to h.
   const v = Int32Array.from(state);
   for (let t = 0; t < ROUNDS; t += 1) {
-    const [ah, al, bh, bl, ch, cl] = [v[0]!, v[1]!, v[2]!, v[3]!, v[4]!, v[5]!];
-    const [eh, el, fh, fl, gh, gl] = [v[8]!, v[9]!, v[10]!, v[11]!, v[12]!, v[13]!];
+    const ah = v[0]!;
+    const al = v[1]!;
+    const eh = v[8]!;
+    const el = v[9]!;
     const s1h = right(eh, el, 14) ^ right(eh, el, 18) ^ right(el, eh, 9);
     const s1l = right(el, eh, 14) ^ right(el, eh, 18) ^ right(eh, el, 9);
     const low1 =
-      u(v[15]!) + u(s1l) + u((el & fl) ^ (~el & gl)) + u(constants[2 * t + 1]!) + u(schedule[2 * t + 1]!);
+      u(v[15]!) +
+      u(s1l) +
+      u((el & v[11]!) ^ (~el & v[13]!)) +
+      u(constants[2 * t + 1]!) +
+      u(schedule[2 * t + 1]!);
     const high1 =
-      v[14]! + s1h + ((eh & fh) ^ (~eh & gh)) + constants[2 * t]! + schedule[2 * t]! + carry(low1);
+      v[14]! + s1h + ((eh & v[10]!) ^ (~eh & v[12]!)) + constants[2 * t]! + schedule[2 * t]! + carry(low1);
     const s0h = right(ah, al, 28) ^ right(al, ah, 2) ^ right(al, ah, 7);
     const s0l = right(al, ah, 28) ^ right(ah, al, 2) ^ right(ah, al, 7);
-    const low2 = u(low1 | 0) + u(s0l) + u((al & bl) ^ (al & cl) ^ (bl & cl));
-    const high2 = high1 + s0h + ((ah & bh) ^ (ah & ch) ^ (bh & ch)) + carry(low2);
+    const low2 = u(low1 | 0) + u(s0l) + u((al & v[3]!) ^ (al & v[5]!) ^ (v[3]! & v[5]!));
+    const high2 = high1 + s0h + ((ah & v[2]!) ^ (ah & v[4]!) ^ (v[2]! & v[4]!)) + carry(low2);
     const lowE = u(v[7]!) + u(low1 | 0);
     const highE = v[6]! + high1 + carry(lowE);
     v.copyWithin(2, 0, 14);
@@ -90,7 +98,10 @@ function scheduleOf(message: Buffer, offset: number): Int32Array {
   const w = new Int32Array(2 * ROUNDS);
   for (let index = 0; index < 32; index += 1) w[index] = message.readInt32BE(offset + 4 * index);
   for (let t = 32; t < 2 * ROUNDS; t += 2) {
-    const [eh, el, lh, ll] = [w[t - 30]!, w[t - 29]!, w[t - 4]!, w[t - 3]!];
+    const eh = w[t - 30]!;
+    const el = w[t - 29]!;
+    const lh = w[t - 4]!;
+    const ll = w[t - 3]!;
     const s0h = right(eh, el, 1) ^ right(eh, el, 8) ^ (eh >>> 7);
     const s0l = right(el, eh, 1) ^ right(el, eh, 8) ^ ((el >>> 7) | (eh << 25));
     const s1h = right(lh, ll, 19) ^ right(ll, lh, 29) ^ (lh >>> 6);
