@@ -26,8 +26,8 @@ export interface Group {
 }
 
 /** All users of the tree, in file order; none when it has no etc/passwd. Lines that make no sense are skipped. */
-export function readUsers(root: string): User[] {
-  return readDatabase(root, 'etc/passwd').flatMap(
+export function readUsers(root: string, wanted: LineFilter = () => true): User[] {
+  return readDatabase(root, 'etc/passwd', wanted).flatMap(
     ([name = '', , uid = '', gid = '', , home = '', shell = '']) => {
       const [userId, groupId] = [parseId(uid), parseId(gid)];
       return name === '' || userId === undefined || groupId === undefined
@@ -38,8 +38,8 @@ export function readUsers(root: string): User[] {
 }
 
 /** All groups of the tree, in file order; none when it has no etc/group. Lines that make no sense are skipped. */
-export function readGroups(root: string): Group[] {
-  return readDatabase(root, 'etc/group').flatMap(([name = '', , gid = '', members = '']) => {
+export function readGroups(root: string, wanted: LineFilter = () => true): Group[] {
+  return readDatabase(root, 'etc/group', wanted).flatMap(([name = '', , gid = '', members = '']) => {
     const groupId = parseId(gid);
     if (name === '' || groupId === undefined) return [];
     return [{ name, gid: groupId, members: members.split(',').filter((member) => member !== '') }];
@@ -48,7 +48,7 @@ export function readGroups(root: string): Group[] {
 
 /** The first user of that name. */
 export function findUser(root: string, name: string): User | undefined {
-  return readUsers(root).find((user) => user.name === name);
+  return readUsers(root, startsWith(name)).find((user) => user.name === name);
 }
 
 /** The first user with that uid. */
@@ -58,7 +58,7 @@ export function findUserById(root: string, uid: number): User | undefined {
 
 /** The first group of that name. */
 export function findGroup(root: string, name: string): Group | undefined {
-  return readGroups(root).find((group) => group.name === name);
+  return readGroups(root, startsWith(name)).find((group) => group.name === name);
 }
 
 /** The first group with that gid. */
@@ -74,13 +74,21 @@ export function supplementaryGroups(root: string, name: string): number[] {
   return [...new Set(gids)].sort((a, b) => a - b);
 }
 
-function readDatabase(root: string, path: string): string[][] {
+type LineFilter = (line: string) => boolean;
+
+// Whoever looks for one line does not take all of them apart.
+const startsWith =
+  (name: string): LineFilter =>
+  (line) =>
+    line.startsWith(`${name}:`);
+
+function readDatabase(root: string, path: string, wanted: LineFilter): string[][] {
   const rootFd = openRoot(root);
   try {
     const text = readFileInRoot(rootFd, path, MAX_BYTES).toString('utf8');
     return text
       .split('\n')
-      .filter((line) => line !== '' && !line.startsWith('#'))
+      .filter((line) => line !== '' && !line.startsWith('#') && wanted(line))
       .map((line) => line.split(':'));
   } catch (error) {
     if (error instanceof KernelError && (error.code === 'ENOENT' || error.code === 'ENOTDIR')) return [];
