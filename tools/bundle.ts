@@ -6,7 +6,7 @@
 // proves it: the start-up budgets rest on it.
 import fs from 'node:fs';
 import path from 'node:path';
-import { build } from 'esbuild';
+import { build, type BuildOptions, type Plugin } from 'esbuild';
 import { workspaceRoot } from './workspace.ts';
 
 export interface BundleOptions {
@@ -39,47 +39,70 @@ function asCommonJs(source: string): string {
   );
 }
 
+const SOURCES: Plugin = {
+  name: 'sources',
+  setup(esbuild) {
+    esbuild.onLoad({ filter: /\/packages\/[^/]+\/src\/.*\.ts$/ }, ({ path: file }) => ({
+      contents: asCommonJs(fs.readFileSync(file, 'utf8')),
+      loader: 'ts',
+    }));
+    esbuild.onLoad({ filter: /node_modules\/string-width\/index\.js$/ }, () => ({
+      contents: PLAIN_STRING_WIDTH,
+    }));
+  },
+};
+
+/**
+ * yargs writes help, which few starts need. esbuild makes every function of an ECMAScript module one of the script's
+ * own, which all starts then make anew; inside a function of its own a library is one function until it is wanted.
+ */
+const YARGS: Plugin = {
+  name: 'yargs',
+  setup(esbuild) {
+    esbuild.onLoad({ filter: /node_modules\/yargs\/index\.mjs$/ }, async ({ path: entry }) => {
+      const built = await build({ ...SETTINGS, entryPoints: [entry], plugins: [SOURCES], write: false });
+      const [text = ''] = built.outputFiles.map((file) => file.text);
+      return {
+        contents: [
+          'const library = { exports: {} };',
+          `((module, exports) => {${text}})(library, library.exports);`,
+          'export default library.exports.default;',
+        ].join('\n'),
+      };
+    });
+  },
+};
+
+const SETTINGS = {
+  absWorkingDir: workspaceRoot,
+  bundle: true,
+  platform: 'node',
+  format: 'cjs',
+  target: 'node26',
+  conditions: ['@rkt/source', 'import', 'module'],
+  mainFields: ['module', 'main'],
+  // `import('node:zlib')` becomes require(): a script with a code cache cannot import() at run time.
+  supported: { 'dynamic-import': false },
+  // Comments and blanks are scanned each time a function is compiled; names stay, for stack traces.
+  minifyWhitespace: true,
+  legalComments: 'none',
+  logLevel: 'silent',
+  // CommonJS has no import.meta; libraries only use it to find themselves, and inside an executable they cannot.
+  define: { 'import.meta.url': '"file:///"', 'import.meta.dirname': '"/"' },
+} satisfies BuildOptions;
+
 /** Bundles `entry` into `output`, with a source map beside it. Throws what esbuild reports. */
 export async function bundle(options: BundleOptions): Promise<BundleResult> {
-  const define: Record<string, string> = {
-    // CommonJS has no import.meta; libraries only use it to find themselves, and inside an executable they cannot.
-    'import.meta.url': '"file:///"',
-    'import.meta.dirname': '"/"',
-  };
+  const define: Record<string, string> = { ...SETTINGS.define };
   for (const [name, value] of Object.entries(options.define ?? {})) define[name] = JSON.stringify(value);
   const result = await build({
+    ...SETTINGS,
+    define,
     entryPoints: [options.entry],
     outfile: options.output,
-    absWorkingDir: workspaceRoot,
-    bundle: true,
-    platform: 'node',
-    format: 'cjs',
-    target: 'node26',
-    conditions: ['@rkt/source', 'import', 'module'],
-    mainFields: ['module', 'main'],
-    // `import('node:zlib')` becomes require(): a script with a code cache cannot import() at run time.
-    supported: { 'dynamic-import': false },
-    // Comments and blanks are scanned each time a function is compiled; names stay, for stack traces.
-    minifyWhitespace: true,
-    legalComments: 'none',
     sourcemap: 'external',
     metafile: true,
-    logLevel: 'silent',
-    define,
-    plugins: [
-      {
-        name: 'rkt',
-        setup(esbuild) {
-          esbuild.onLoad({ filter: /\/packages\/[^/]+\/src\/.*\.ts$/ }, ({ path: file }) => ({
-            contents: asCommonJs(fs.readFileSync(file, 'utf8')),
-            loader: 'ts',
-          }));
-          esbuild.onLoad({ filter: /node_modules\/string-width\/index\.js$/ }, () => ({
-            contents: PLAIN_STRING_WIDTH,
-          }));
-        },
-      },
-    ],
+    plugins: [SOURCES, YARGS],
   });
   if (result.warnings.length > 0) {
     const lines = result.warnings.map((w) => `${w.location?.file ?? ''}:${w.location?.line ?? 0}: ${w.text}`);

@@ -5,6 +5,7 @@
 //  - the script is an asset beside its code cache, since node's own cache holds no function but the outermost;
 //  - execArgvExtension "none": NODE_OPTIONS of the caller's environment must not reach a program that runs as root;
 //  - node:ffi prints an ExperimentalWarning, which is no business of the user's;
+//  - SIGUSR1 opens no debugger on a program that runs as root;
 //  - a start makes a megabyte of garbage, where V8 first collects, with threads that wait for each other: 4 ms. With
 //    more room it does not come to that, and one thread beside our own is enough for what is left.
 //    Flags that change what V8 compiles would make it refuse the code caches of node and ours; these do not.

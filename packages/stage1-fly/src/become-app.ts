@@ -16,7 +16,7 @@ import { loadPodQuickly } from '@rkt/stage1-base/quick-load-pod';
 import { resolveCredentials } from '@rkt/stage1-base/user';
 import { writeNew } from '@rkt/stage1-base/write-new';
 import { writeRuntimeConfig } from '@rkt/stage1-base/write-runtime-config';
-import { launchApp } from '@rkt/stage2/launch-app';
+import { prepareLaunch } from '@rkt/stage2/launch-app';
 
 import { enterOwnMountNamespace, mountAll } from './app-mounts.ts';
 import { FlyError } from './errors.ts';
@@ -59,8 +59,7 @@ export async function becomeApp(
   writeNew(envFile(pod.stage1, loaded.name), printEnvironment(environment), ENV_FILE_MODE);
   const sockets = inheritedSockets(env, pid);
 
-  await joined;
-  return launchApp({
+  const launch = prepareLaunch({
     root: loaded.rootfs,
     workingDirectory: workingDirectory(loaded),
     executable,
@@ -70,6 +69,8 @@ export async function becomeApp(
     // The lock lives as long as any process of the pod.
     keepOpen: [lockFd, ...sockets.descriptors],
   });
+  await joined;
+  return launch();
 }
 
 function onlyApp({ apps }: LoadedPod): LoadedApp {

@@ -36,23 +36,32 @@ export interface LaunchHost {
   ) => never;
 }
 
+/** Becomes the app at once: {@link prepareLaunch}, and what it returns. */
+export function launchApp(app: AppProcess, host?: LaunchHost): number {
+  return prepareLaunch(app, host)();
+}
+
 /**
- * Becomes the app. Returns only when the program cannot be executed: the reason is then on stderr, and the caller
- * must end at once with the status returned, {@link EXIT_EXEC}, for it is half the app already.
- * @throws Stage2Error `bad-spec` before anything has changed; RktError when the kernel refuses a step
+ * Finds out all that becoming the app takes. The function returned becomes it; it returns only when the program cannot
+ * be executed: the reason is then on stderr, and the caller must end at once with the status returned,
+ * {@link EXIT_EXEC}, for it is half the app already. It throws RktError when the kernel refuses a step.
+ * @throws Stage2Error `bad-spec`
  */
-export function launchApp(app: AppProcess, host: LaunchHost = realHost()): number {
+export function prepareLaunch(app: AppProcess, host: LaunchHost = realHost()): () => number {
   checkAppProcess(app);
   const steps = planLaunch(app, host.facts);
-  for (const step of steps) perform(step, host);
-  try {
-    host.execute(app.executable, app.argv, environmentOf(app), app.keepOpen ?? []);
-  } catch (error) {
-    const why = diagnoseExecutable(app.executable);
-    const code = ['ENOENT', 'EACCES', 'ENOEXEC', 'E2BIG', 'ETXTBSY'].find((name) => hasCode(error, name));
-    host.explain(why ?? `Error: Unable to execute ${app.executable}: ${code ?? String(error)}`);
-  }
-  return EXIT_EXEC;
+  const environment = environmentOf(app);
+  return () => {
+    for (const step of steps) perform(step, host);
+    try {
+      host.execute(app.executable, app.argv, environment, app.keepOpen ?? []);
+    } catch (error) {
+      const why = diagnoseExecutable(app.executable);
+      const code = ['ENOENT', 'EACCES', 'ENOEXEC', 'E2BIG', 'ETXTBSY'].find((name) => hasCode(error, name));
+      host.explain(why ?? `Error: Unable to execute ${app.executable}: ${code ?? String(error)}`);
+    }
+    return EXIT_EXEC;
+  };
 }
 
 function perform(step: LaunchStep, { kernel, setUmask, changeDirectory }: LaunchHost): void {

@@ -1,7 +1,7 @@
 // Tar headers for trees with every kind of node: node-tar's Header for the block, and pax records for what the block
 // cannot hold: long or non-ASCII names, sub-second times, extended attributes. Pure. Runs in stage0.
 
-import { Header } from 'tar';
+import { Header } from 'tar/header';
 
 /** Tar's unit: headers, and the padding of contents. */
 export const BLOCK_SIZE = 512;
