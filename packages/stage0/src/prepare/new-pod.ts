@@ -36,7 +36,7 @@ export async function newPod(
   const executableDir = path.dirname(process.execPath);
   const stage1 = await findStage1Image(flags.stage1, { fetch, config, executableDir });
   const found = await findApps(apps, flags, fetch);
-  if (rktGroupId() === undefined && global.debug) {
+  if (global.debug && rktGroupId() === undefined) {
     logger.info('group "rkt" not found, will use default gid when rendering images');
   }
   const overlay = !flags.noOverlay && overlayUsable(data);
