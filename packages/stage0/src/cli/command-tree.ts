@@ -24,12 +24,20 @@ const pods =
 const images =
   (pick: (specs: typeof import('./specs/images.ts')) => CommandSpec) => async (): Promise<CommandSpec> =>
     pick(await import('./specs/images.ts'));
+const services =
+  (pick: (specs: typeof import('./specs/services.ts')) => CommandSpec) => async (): Promise<CommandSpec> =>
+    pick(await import('./specs/services.ts'));
 
 /** The tree of contract stage0 1.1. */
 export const COMMAND_TREE: CommandNode = {
   name: 'rkt',
   summary: 'rkt, the application container runtime',
   children: [
+    {
+      name: 'api-service',
+      summary: 'Tell other programs about pods and images',
+      spec: services((specs) => specs.apiService),
+    },
     {
       name: 'cat-manifest',
       summary: 'Print the manifest of a pod',

@@ -218,6 +218,11 @@ export interface ImageCatManifestFlags {
   readonly prettyPrint: boolean;
 }
 
+export interface ApiServiceFlags {
+  /** HOST:PORT; empty unless given. */
+  readonly listen: string;
+}
+
 export interface ConfigFlags {
   readonly prettyPrint: boolean;
 }

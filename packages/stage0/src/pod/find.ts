@@ -55,11 +55,15 @@ export function readUuidFile(file: string, status?: number): string {
   }
 }
 
-/** Pods of the given state directories, sorted by UUID. What is no pod is named to the user and passed over. */
+/**
+ * Pods of the given state directories, sorted by UUID. What is no pod is named to the user and passed over.
+ * @param look How to look at a pod, for callers that know some already.
+ */
 export function* walkPods(
   data: DataDir,
   directories: readonly PodDirectoryName[],
   logger: Logger,
+  look: typeof lookAt = lookAt,
 ): Generator<PodSnapshot> {
   const names: (readonly [string, PodDirectoryName])[] = [];
   for (const directory of directories) {
@@ -69,7 +73,7 @@ export function* walkPods(
   for (const [uuid, directory] of names) {
     try {
       // A pod that moved on since the directory was read is where it moved to, or gone.
-      const pod = lookAt(data, uuid, directory) ?? findPod(data, uuid);
+      const pod = look(data, uuid, directory) ?? findPod(data, uuid);
       if (pod !== undefined && directories.includes(pod.directory)) yield pod;
     } catch (error) {
       logger.error(`skipping ${quote(uuid)}`, error);

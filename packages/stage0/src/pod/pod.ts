@@ -110,6 +110,11 @@ export function findPod(data: DataDir, uuid: string): PodSnapshot | undefined {
 /** The pod in exactly this directory; undefined when it is not there (any more). */
 export function lookAt(data: DataDir, uuid: string, directory: PodDirectoryName): PodSnapshot | undefined {
   const dir = podPath(data, directory, uuid);
+  // Where the lock says nothing it is not touched: whoever wants to take the pod might find it held by us.
+  if (podPhase(directory, false) === podPhase(directory, true)) {
+    const isThere = statSync(dir, { throwIfNoEntry: false })?.isDirectory() === true;
+    return isThere ? { data, uuid, directory, dir, phase: podPhase(directory, false) } : undefined;
+  }
   let locked = true;
   try {
     const lock = lockDirectory(dir, { exclusive: false, wait: false });

@@ -15,6 +15,7 @@ export interface PodSummary {
   readonly apps: readonly AppSummary[];
   /** Whether ports of the host lead to the pod. */
   readonly forwardsPorts: boolean;
+  readonly annotations: readonly Annotation[];
   readonly userAnnotations: Readonly<Record<string, string>>;
   readonly userLabels: Readonly<Record<string, string>>;
 }
@@ -25,6 +26,7 @@ export interface AppSummary {
   /** `name` or `name:version`; undefined when neither the pod nor its copy of the image manifest tells. */
   readonly imageName: string | undefined;
   readonly mounts: readonly MountSummary[];
+  readonly annotations: readonly Annotation[];
   readonly userAnnotations: Readonly<Record<string, string>>;
   readonly userLabels: Readonly<Record<string, string>>;
 }
@@ -47,6 +49,7 @@ export function summarizeManifest(pod: PodDir): PodSummary {
   return {
     forwardsPorts: objects(field(manifest, 'ports')).length > 0,
     apps: objects(field(manifest, 'apps')).map((app) => summarizeApp(pod, app, volumes)),
+    annotations: annotations(manifest),
     userAnnotations: strings(field(manifest, 'userAnnotations')),
     userLabels: strings(field(manifest, 'userLabels')),
   };
@@ -61,7 +64,21 @@ const AC_NAME = /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/;
 export function readStage1Annotations(pod: PodDir): Annotation[] {
   const file = stage1ManifestFile(pod);
   const manifest = parseObject(readFileSync(file, 'utf8'), file);
-  return objects(field(manifest, 'annotations')).map((entry) => ({
+  return annotations(manifest);
+}
+
+/** Name and version label of an app's image, in the pod's own copy of its manifest. @throws as reading does */
+export function readAppImage(
+  pod: PodDir,
+  app: string,
+): { readonly name: string; readonly version: string | undefined } {
+  const manifest = parseObject(readAppImageManifestText(pod, app), `manifest of the image of ${app}`);
+  const version = objects(field(manifest, 'labels')).find((label) => field(label, 'name') === 'version');
+  return { name: text(field(manifest, 'name')), version: text(field(version ?? {}, 'value')) || undefined };
+}
+
+function annotations(owner: JsonObject): Annotation[] {
+  return objects(field(owner, 'annotations')).map((entry) => ({
     name: text(field(entry, 'name')),
     value: text(field(entry, 'value')),
   }));
@@ -81,6 +98,7 @@ function summarizeApp(pod: PodDir, runtimeApp: JsonObject, volumes: readonly Jso
     imageName:
       imageName(text(field(image, 'name')), objects(field(image, 'labels'))) ?? imageNameFromCopy(pod, name),
     mounts: objects(field(runtimeApp, 'mounts')).map((mount) => summarizeMount(pod, mount, volumes)),
+    annotations: annotations(runtimeApp),
     userAnnotations: strings(field(app, 'userAnnotations')),
     userLabels: strings(field(app, 'userLabels')),
   };

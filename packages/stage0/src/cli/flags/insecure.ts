@@ -51,6 +51,12 @@ export function parseInsecureOptions(text: string): InsecureOptions {
   return options;
 }
 
+/** The features that are turned off as one could write them, or `none`. */
+export function describeInsecureOptions(options: InsecureOptions): string {
+  const off = (Object.keys(SECURE) as InsecureOption[]).filter((option) => options[option]);
+  return off.length === 0 ? 'none' : off.join(',').toLowerCase();
+}
+
 /** The last occurrence replaces the ones before. */
 export const insecureOptions: Flag<InsecureOptions> = {
   type: 'string',
