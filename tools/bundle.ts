@@ -73,6 +73,23 @@ const YARGS: Plugin = {
   },
 };
 
+/**
+ * grpc-js can describe itself with protocol buffers of its own, for which it would load a parser of .proto files; our
+ * services are declared as tables, and those two features are off.
+ */
+const GRPC: Plugin = {
+  name: 'grpc',
+  setup(esbuild) {
+    esbuild.onResolve({ filter: /^@grpc\/proto-loader$/ }, ({ path: file }) => ({
+      path: file,
+      namespace: 'left-out',
+    }));
+    esbuild.onLoad({ filter: /.*/, namespace: 'left-out' }, ({ path: file }) => ({
+      contents: `throw new Error('${file} is not part of this program');`,
+    }));
+  },
+};
+
 const SETTINGS = {
   absWorkingDir: workspaceRoot,
   bundle: true,
@@ -102,7 +119,7 @@ export async function bundle(options: BundleOptions): Promise<BundleResult> {
     outfile: options.output,
     sourcemap: 'external',
     metafile: true,
-    plugins: [SOURCES, YARGS],
+    plugins: [SOURCES, YARGS, GRPC],
   });
   if (result.warnings.length > 0) {
     const lines = result.warnings.map((w) => `${w.location?.file ?? ''}:${w.location?.line ?? 0}: ${w.text}`);

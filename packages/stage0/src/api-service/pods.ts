@@ -57,6 +57,9 @@ const STATES: Readonly<Record<PodPhase, number>> = {
 /** As many as are worth remembering: some hundred bytes each. */
 const REMEMBERED_PODS = 8192;
 
+/** Nothing in the directory of such a pod changes before it is moved. */
+const SETTLED: readonly PodPhase[] = ['prepared', 'exited'];
+
 const NO_BYTES = Buffer.alloc(0);
 
 /** What the manifests of a pod say. */
@@ -72,6 +75,7 @@ export class Pods {
   readonly #data: DataDir;
   readonly #logger: Logger;
   readonly #staticParts = new BoundedMap<string, StaticPart>(REMEMBERED_PODS);
+  readonly #settled = new BoundedMap<string, { readonly stamp: string; readonly pod: Pod }>(REMEMBERED_PODS);
   // Phases that stay until the directory moves, by its inode.
   readonly #ended = new BoundedMap<string, { readonly inode: number; readonly phase: PodPhase }>(
     REMEMBERED_PODS,
@@ -127,7 +131,12 @@ export class Pods {
   // Undefined when the pod moved on while it was read.
   #show(pod: PodSnapshot): Pod | undefined {
     try {
-      return show(pod, this.#staticPart(pod));
+      const stamp = `${stampOf(podManifestFile(pod.dir))} ${pod.phase}`;
+      const settled = this.#settled.get(pod.uuid);
+      if (settled?.stamp === stamp) return settled.pod;
+      const shown = show(pod, this.#staticPart(pod));
+      if (SETTLED.includes(pod.phase)) this.#settled.set(pod.uuid, { stamp, pod: shown });
+      return shown;
     } catch (error) {
       if (isMissing(error) && statSync(pod.dir, { throwIfNoEntry: false }) === undefined) return undefined;
       this.#logger.debug(`pod ${pod.uuid}: ${(error as Error).message}`);
@@ -136,8 +145,7 @@ export class Pods {
   }
 
   #staticPart({ uuid, dir }: PodSnapshot): StaticPart {
-    const { ino, size, mtimeMs, ctimeMs } = statSync(podManifestFile(dir));
-    const stamp = `${ino}:${size}:${mtimeMs}:${ctimeMs}`;
+    const stamp = stampOf(podManifestFile(dir));
     const known = this.#staticParts.get(uuid);
     if (known?.stamp === stamp) return known;
     const { annotations, apps } = summarizeManifest(dir);
@@ -153,6 +161,11 @@ export class Pods {
     this.#staticParts.set(uuid, part);
     return part;
   }
+}
+
+function stampOf(file: string): string {
+  const { ino, size, mtimeMs, ctimeMs } = statSync(file);
+  return `${ino}:${size}:${mtimeMs}:${ctimeMs}`;
 }
 
 function appImage(dir: PodDir, { name: app, imageId }: AppSummary): Image | undefined {
@@ -248,5 +261,6 @@ function orNothing<Value>(read: () => Value): Value | undefined {
   }
 }
 
+// Microseconds are as exact as a time in milliseconds can be.
 const nanoseconds = (ms: number | undefined): bigint =>
-  ms === undefined ? 0n : BigInt(Math.round(ms * 1e6));
+  ms === undefined ? 0n : BigInt(Math.round(ms * 1000)) * 1000n;

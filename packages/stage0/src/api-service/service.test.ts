@@ -288,7 +288,7 @@ describe('the API service', () => {
     it('InspectPod tells when gc marked a pod, and no networks of it', async () => {
       const pod = await inspect(uuid('garbage'));
       const { ctimeMs } = statSync(`${the.data}/pods/exited-garbage/${uuid('garbage')}`);
-      assert.equal(pod.gc_marked_at, String(Math.round(ctimeMs * 1e6)));
+      assert.equal(pod.gc_marked_at, `${Math.round(ctimeMs * 1000)}000`);
       assert.deepEqual(pod.networks, []);
     });
     it('InspectPod of a pod that has not run, is being deleted or is broken', async () => {
@@ -445,7 +445,6 @@ describe('the API service', () => {
 
     const both = ['example.com/db', 'example.com/team/web'];
     const [db, web] = [['example.com/db'], ['example.com/team/web']];
-    const now = Math.floor(Date.now() / 1000);
     const filters: readonly (readonly [string, () => object[], string[]])[] = [
       ['nothing', () => [], both],
       ['ids: any', () => [{ ids: ['x', first] }], web],
@@ -468,10 +467,6 @@ describe('the API service', () => {
         [],
       ],
       ['annotations: all', () => [{ annotations: [{ Key: 'note', value: 'n' }] }], web],
-      ['imported_after', () => [{ imported_after: now - 1000 }], both],
-      ['imported_after: exclusive', () => [{ imported_after: now + 1000 }], []],
-      ['imported_before', () => [{ imported_before: now + 1000 }], both],
-      ['imported_before: exclusive', () => [{ imported_before: now - 1000 }], []],
       ['all conditions', () => [{ keywords: ['example'], base_names: ['db'] }], db],
       ['any filter', () => [{ ids: [first] }, { ids: [second] }], both],
     ];
@@ -481,12 +476,11 @@ describe('the API service', () => {
     it('compares times strictly', async () => {
       const [image] = await listImages([{ ids: [first] }]);
       const at = image?.import_timestamp ?? '';
+      const around = { imported_after: Number(at) - 1, imported_before: Number(at) + 1 };
       assert.deepEqual(await ids({ ids: [first], imported_after: at }), []);
       assert.deepEqual(await ids({ ids: [first], imported_before: at }), []);
-      assert.deepEqual(
-        await ids({ ids: [first], imported_after: Number(at) - 1, imported_before: Number(at) + 1 }),
-        web,
-      );
+      assert.deepEqual(await ids({ ids: [first], ...around }), web);
+      assert.deepEqual(await ids({ ids: [first], imported_after: 0, imported_before: 0 }), web);
     });
   });
 

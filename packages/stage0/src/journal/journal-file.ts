@@ -73,9 +73,10 @@ export class JournalFile implements Disposable {
     this.#reader = new BlockReader(fd);
     try {
       const stat = fstatSync(fd);
+      if (!stat.isFile()) throw this.#damaged('it is no file');
       this.#size = stat.size;
       const header = this.#reader.read(0, HEADER_BYTES);
-      if (!stat.isFile() || header.length < HEADER_BYTES || header.toString('latin1', 0, 8) !== SIGNATURE) {
+      if (header.length < HEADER_BYTES || header.toString('latin1', 0, 8) !== SIGNATURE) {
         throw this.#damaged('it is no journal file');
       }
       const flags = header.readUInt32LE(12);
