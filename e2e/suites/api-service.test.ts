@@ -222,7 +222,8 @@ podSuite('api-service', [], (the) => {
       for (const lock of locks) await lock.release();
       const best = Math.min(...times);
       assert.ok(best < 200, `took ${times.map((time) => time.toFixed()).join(', ')} ms`);
-      the.rkt.discardPods();
+      // Much quicker than gc, or node, where so many files are concerned.
+      spawnSync('rm', ['-rf', join(the.rkt.data, 'pods')]);
     });
   });
 

@@ -8,7 +8,11 @@ import type {
   UntypedServiceImplementation,
 } from '@grpc/grpc-js';
 
+import { quote } from '@rkt/diagnostics/quote';
+
+import { ApiError } from './errors.ts';
 import { type EnumType, message, type MessageType, oneOf, text } from './message.ts';
+import { rpcError } from './rpc-error.ts';
 import { fullName, method, type Service } from './service.ts';
 
 const SERVING = 1;
@@ -41,8 +45,6 @@ export const HEALTH: Service = {
   },
 };
 
-const NOT_FOUND = 5;
-
 /** Answers about `services`, and about the server as a whole. */
 export function health(services: readonly Service[]): UntypedServiceImplementation {
   const known = new Set(['', ...services.map(fullName)]);
@@ -50,7 +52,7 @@ export function health(services: readonly Service[]): UntypedServiceImplementati
     Check: (call: ServerUnaryCall<HealthRequest, HealthResponse>, done: sendUnaryData<HealthResponse>) => {
       const { service } = call.request;
       if (known.has(service)) done(null, { status: SERVING });
-      else done({ code: NOT_FOUND, details: `unknown service ${service}` });
+      else done(rpcError(new ApiError('not-found', `unknown service ${quote(service)}`)));
     },
     // The status never changes; the stream stays open until the client or the service ends.
     Watch: (call: ServerWritableStream<HealthRequest, HealthResponse>) => {
