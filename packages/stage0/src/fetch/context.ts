@@ -1,12 +1,13 @@
 // What everything that fetches needs. Runs in stage0.
 
-import { createLogger, type Logger } from '@rkt/diagnostics/logger';
+import { createLogger, type Logger, writeStderr } from '@rkt/diagnostics/logger';
 import type { DataDir } from '@rkt/pod-layout/data-dir';
 
 import type { GlobalFlags, InsecureOptions } from '../cli/requests.ts';
 import type { Config } from '../config/config.ts';
 import { type ImageStore, openStore } from '../store/store.ts';
 import { TreeStore } from '../treestore/tree-store.ts';
+import { besideProgress } from './progress.ts';
 
 /** Where images come from, where they go, and on whose terms. */
 export interface FetchContext {
@@ -21,6 +22,10 @@ export interface FetchContext {
   /** For the proxy variables. */
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string;
+  /** Ends what is being fetched. */
+  readonly signal?: AbortSignal;
+  /** Several images at the same time: what is shown of each says which it is. */
+  readonly several?: boolean;
 }
 
 /** Opens the store and the tree store of `data`. The caller closes `store`. */
@@ -35,7 +40,8 @@ export function fetchContext({
   readonly global: GlobalFlags;
   readonly env?: Readonly<Record<string, string>>;
 }): FetchContext {
-  const logger = createLogger({ prefix: 'image', debug: global.debug });
+  const write = (text: string): void => besideProgress(() => writeStderr(text));
+  const logger = createLogger({ prefix: 'image', debug: global.debug, write });
   const store = openStore(data, { logger });
   return {
     store,

@@ -5,6 +5,7 @@ import { openKernel } from '@rkt/linux/libc';
 import type { ImageKey } from '@rkt/spec/image-id';
 
 import type { FileIdentity } from '../store/rows.ts';
+import type { ImageStore } from '../store/store.ts';
 import type { FetchContext } from './context.ts';
 
 /** How {@link importFile} treats the image. */
@@ -17,8 +18,29 @@ export interface ImportFileOptions {
   readonly progress?: () => void;
 }
 
-/** Imports the image open as `fd`. `name` is for messages. @throws UnpackError, StoreError, KernelError */
+const turns = new WeakMap<ImageStore, Promise<unknown>>();
+
+/**
+ * Imports the image open as `fd`; one image of this process after the other, as each fills processor and memory.
+ * @param name For messages.
+ * @throws UnpackError, StoreError, KernelError
+ */
 export async function importFile(
+  context: FetchContext,
+  fd: number,
+  name: string,
+  options: ImportFileOptions,
+): Promise<ImageKey> {
+  const before = turns.get(context.store) ?? Promise.resolve();
+  const own = before.then(() => importNow(context, fd, name, options));
+  turns.set(
+    context.store,
+    own.catch(() => undefined),
+  );
+  return own;
+}
+
+async function importNow(
   { store, treeStore }: FetchContext,
   fd: number,
   name: string,

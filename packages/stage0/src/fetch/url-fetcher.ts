@@ -1,31 +1,47 @@
 // Images from http(s) URLs (contract stage0 4.3, 4.5, 4.6, 4.9, 11.10). Runs in stage0.
 
 import { closeSync, constants, openSync } from 'node:fs';
+import path from 'node:path';
 
-import { quote } from '@rkt/diagnostics/quote';
+import { printable, quote } from '@rkt/diagnostics/quote';
 import { RktError, wrap } from '@rkt/diagnostics/rkt-error';
 import { withKernelErrors } from '@rkt/linux/errno';
 import type { ImageKey } from '@rkt/spec/image-id';
 
 import { downloadHeaders } from '../config/authorization.ts';
+import type { RemoteRow } from '../store/rows.ts';
 import { isFresh } from './cache-control.ts';
 import type { FetchContext } from './context.ts';
+import { CookieJar } from './cookies.ts';
 import { download } from './download.ts';
 import { FetchError } from './errors.ts';
 import type { ReferenceOptions } from './fetcher.ts';
 import { type HttpOptions, httpRequest, readBody } from './http.ts';
 import { importFile } from './import-file.ts';
+import { shareDownload } from './shared-download.ts';
 import { refuseUnverified, signaturePath } from './signature.ts';
+
+/** An image at a known place. */
+export interface RemoteImage {
+  /** What was typed or discovered: the name of its row in the store. */
+  readonly text: string;
+  readonly url: URL;
+  /** Where its signature is, unless the user has it in a file. */
+  readonly signature: URL;
+  /** Marks the image as the latest of its name. */
+  readonly latest?: boolean;
+}
 
 /** The image at `url`, typed as `text`: the stored one, or downloaded if the policy asks for it. @throws FetchError, UnpackError */
 export async function fetchUrl(
   context: FetchContext,
   { text, url }: { readonly text: string; readonly url: URL },
-  { pullPolicy, signature, unpack = true }: ReferenceOptions,
+  options: ReferenceOptions,
 ): Promise<ImageKey> {
   const { store, logger } = context;
-  const stored = store.findRemote(text);
-  if (pullPolicy !== 'update' && stored !== undefined) {
+  const { pullPolicy } = options;
+  const stored = pullPolicy === 'update' ? undefined : store.findRemote(text);
+  if (stored !== undefined) {
     logger.debug(`using image from local store for url ${text}`);
     store.touch(stored.key);
     return stored.key;
@@ -37,28 +53,53 @@ export async function fetchUrl(
     );
   }
   logger.debug(`remote fetching from URL ${quote(text)}`);
+  return fetchRemote(context, { text, url, signature: signatureUrl(url) }, options);
+}
+
+/** Downloads an image unless the stored one is still good; whoever wants the same at the same time shares it. */
+export async function fetchRemote(
+  context: FetchContext,
+  remote: RemoteImage,
+  options: ReferenceOptions,
+): Promise<ImageKey> {
+  const { store, logger, insecure } = context;
+  const { text, url } = remote;
+  const stored = store.findRemote(text);
   if (stored !== undefined && isFresh(stored.downloadTime, stored.maxAgeSeconds, Date.now())) {
     logger.debug(`image for ${text} isn't expired, not fetching.`);
     store.touch(stored.key);
     return stored.key;
   }
-  const http: HttpOptions = {
-    insecureTls: context.insecure.tls,
-    login: downloadHeaders(context.config.auth, text),
-    env: context.env,
+  const shared = {
+    url,
+    purpose: JSON.stringify([options.signature, remote.latest]),
+    accepts: (row: RemoteRow) => insecure.image || row.signatureUrl !== '',
   };
-  if (!context.insecure.image) await checkSignature(context, url, signature, http);
+  return shareDownload(context, text, shared, () => downloadImage(context, remote, options));
+}
+
+async function downloadImage(
+  context: FetchContext,
+  remote: RemoteImage,
+  { signature, unpack = true }: ReferenceOptions,
+): Promise<ImageKey> {
+  const { store, logger, insecure } = context;
+  const { text, url, latest = false } = remote;
+  const stored = store.findRemote(text);
+  const http = httpOptions(context, text);
+  if (!insecure.image) await checkSignature(context, url, signature, http);
   logger.debug(`fetching image from ${text}`);
-  using found = await download(url, { data: store.data, logger, http, etag: stored?.etag ?? '' });
+  const label = progressLabel(context, 'Downloading ACI', url);
+  using found = await download(url, { data: store.data, logger, http, label, etag: stored?.etag ?? '' });
   if (found === undefined) {
     if (stored === undefined) throw new FetchError('http-status', 'bad HTTP status code: 304');
     store.touch(stored.key);
     return stored.key;
   }
-  const key = await importFile(context, found.fd, text, { unpack });
+  const key = await importFile(context, found.fd, text, { unpack, latest });
   store.writeRemote({
     url: text,
-    signatureUrl: context.insecure.image ? '' : signatureUrl(url).href,
+    signatureUrl: insecure.image ? '' : remote.signature.href,
     etag: found.etag,
     key,
     maxAgeSeconds: found.maxAgeSeconds,
@@ -66,6 +107,24 @@ export async function fetchUrl(
   });
   return key;
 }
+
+function httpOptions(context: FetchContext, text: string): HttpOptions {
+  const { insecure, config, env, signal } = context;
+  return {
+    insecureTls: insecure.tls,
+    login: (method) => downloadHeaders(config.auth, text, { method }),
+    env,
+    cookies: new CookieJar(),
+    ...(signal !== undefined && { signal }),
+  };
+}
+
+/** `what` with the name of the file, where several are shown. */
+function progressLabel({ several = false }: FetchContext, what: string, url: URL): string {
+  return several ? `${what} ${printable(path.posix.basename(url.pathname)).slice(0, MAX_LABEL)}` : what;
+}
+
+const MAX_LABEL = 30;
 
 function signatureUrl(url: URL): URL {
   const signature = new URL(url);
