@@ -18,6 +18,8 @@ export interface HttpOptions {
   readonly login: Headers;
   /** For the proxy variables. */
   readonly env: Readonly<Record<string, string>>;
+  /** Ends the request and the reading of its body. */
+  readonly signal?: AbortSignal;
 }
 
 /** A response whose body is still to be read or destroyed. */
@@ -78,13 +80,13 @@ function redirectTarget(from: URL, location: string): URL {
 async function sendRequest(
   url: URL,
   headers: Readonly<Record<string, string>>,
-  { method = 'GET', insecureTls, env }: HttpOptions,
+  { method = 'GET', insecureTls, env, signal }: HttpOptions,
 ): Promise<IncomingMessage> {
   const secure = url.protocol === 'https:';
   const { Agent, request } = secure ? await import('node:https') : await import('node:http');
   const agent = new Agent({ proxyEnv: env, ...(secure && { rejectUnauthorized: !insecureTls }) });
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
-  const options: RequestOptions = { method, headers, agent, timeout: IDLE_MS };
+  const options: RequestOptions = { method, headers, agent, timeout: IDLE_MS, ...(signal && { signal }) };
   const outgoing = request(url, options, resolve);
   outgoing.on('timeout', () => outgoing.destroy(new FetchError('network', `${url.host} does not answer`)));
   outgoing.on('error', (error) => reject(networkError(url, error)));
@@ -107,6 +109,7 @@ export function shownUrl(url: URL): string {
 }
 
 const REASONS: Readonly<Record<string, string>> = {
+  ABORT_ERR: 'it took too long',
   ECONNREFUSED: 'connection refused',
   ECONNRESET: 'connection closed by the server',
   ENOTFOUND: 'no such host',
