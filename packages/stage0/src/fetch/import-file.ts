@@ -4,6 +4,7 @@ import { overlaySupport } from '@rkt/linux/overlay';
 import { openKernel } from '@rkt/linux/libc';
 import type { ImageKey } from '@rkt/spec/image-id';
 
+import type { ImportInspector } from '../store/import.ts';
 import type { FileIdentity } from '../store/rows.ts';
 import type { FetchContext } from './context.ts';
 
@@ -15,6 +16,8 @@ export interface ImportFileOptions {
   readonly remember?: FileIdentity;
   /** Called while the file is read. */
   readonly progress?: () => void;
+  /** May refuse the image, e.g. for its signature. */
+  readonly inspector?: ImportInspector | undefined;
 }
 
 /** Imports the image open as `fd`. `name` is for messages. @throws UnpackError, StoreError, KernelError */
@@ -22,12 +25,13 @@ export async function importFile(
   { store, treeStore }: FetchContext,
   fd: number,
   name: string,
-  { latest = false, unpack = true, remember, progress }: ImportFileOptions,
+  { latest = false, unpack = true, remember, progress, inspector }: ImportFileOptions,
 ): Promise<ImageKey> {
   const options = {
     latest,
     ...(remember !== undefined && { remember }),
     ...(progress !== undefined && { progress }),
+    ...(inspector !== undefined && { inspector }),
   };
   if (!unpack || !canUnpack(store.data)) return store.importAci({ fd, name }, options);
   const staged = await treeStore.stage();

@@ -1,10 +1,6 @@
 // Images from http(s) URLs (contract stage0 4.3, 4.5, 4.6, 4.9, 11.10). Runs in stage0.
 
-import { closeSync, constants, openSync } from 'node:fs';
-
 import { quote } from '@rkt/diagnostics/quote';
-import { RktError, wrap } from '@rkt/diagnostics/rkt-error';
-import { withKernelErrors } from '@rkt/linux/errno';
 import type { ImageKey } from '@rkt/spec/image-id';
 
 import { downloadHeaders } from '../config/authorization.ts';
@@ -13,9 +9,10 @@ import type { FetchContext } from './context.ts';
 import { download } from './download.ts';
 import { FetchError } from './errors.ts';
 import type { ReferenceOptions } from './fetcher.ts';
-import { type HttpOptions, httpRequest, readBody } from './http.ts';
+import type { HttpOptions } from './http.ts';
 import { importFile } from './import-file.ts';
-import { refuseUnverified, signaturePath } from './signature.ts';
+import { readSignatureFile, signatureInspector } from './signature.ts';
+import { downloadDeferredSignature, downloadSignature, signatureUrl } from './signature-download.ts';
 
 /** The image at `url`, typed as `text`: the stored one, or downloaded if the policy asks for it. @throws FetchError, UnpackError */
 export async function fetchUrl(
@@ -23,7 +20,7 @@ export async function fetchUrl(
   { text, url }: { readonly text: string; readonly url: URL },
   { pullPolicy, signature, unpack = true }: ReferenceOptions,
 ): Promise<ImageKey> {
-  const { store, logger } = context;
+  const { store, logger, keystore } = context;
   const stored = store.findRemote(text);
   if (pullPolicy !== 'update' && stored !== undefined) {
     logger.debug(`using image from local store for url ${text}`);
@@ -47,7 +44,9 @@ export async function fetchUrl(
     login: downloadHeaders(context.config.auth, text),
     env: context.env,
   };
-  if (!context.insecure.image) await checkSignature(context, url, signature, http);
+  if (keystore !== undefined && http.insecureTls) logger.info('warning: TLS verification has been disabled');
+  // Before the image, which is large: what has no signature is not downloaded.
+  const early = keystore && (await getSignature(url, signature, http, logger));
   logger.debug(`fetching image from ${text}`);
   using found = await download(url, { data: store.data, logger, http, etag: stored?.etag ?? '' });
   if (found === undefined) {
@@ -55,10 +54,17 @@ export async function fetchUrl(
     store.touch(stored.key);
     return stored.key;
   }
-  const key = await importFile(context, found.fd, text, { unpack });
+  const inspector =
+    keystore &&
+    (await signatureInspector(
+      keystore,
+      early ?? (await downloadDeferredSignature(signatureUrl(url), http, logger)),
+      logger,
+    ));
+  const key = await importFile(context, found.fd, text, { unpack, inspector });
   store.writeRemote({
     url: text,
-    signatureUrl: context.insecure.image ? '' : signatureUrl(url).href,
+    signatureUrl: keystore === undefined ? '' : signatureUrl(url).href,
     etag: found.etag,
     key,
     maxAgeSeconds: found.maxAgeSeconds,
@@ -67,53 +73,15 @@ export async function fetchUrl(
   return key;
 }
 
-function signatureUrl(url: URL): URL {
-  const signature = new URL(url);
-  signature.pathname = signaturePath(url.pathname);
-  return signature;
-}
-
-const MAX_SIGNATURE_BYTES = 1024 * 1024;
-
-// Secure by default: what cannot be verified is not downloaded.
-async function checkSignature(
-  { logger }: FetchContext,
+// Undefined when the server wants the image to be asked for first.
+async function getSignature(
   url: URL,
   file: string | undefined,
   http: HttpOptions,
-): Promise<never> {
-  if (file === undefined) await downloadSignature(signatureUrl(url), http, logger);
-  else openSignature(file);
-  return refuseUnverified(url.href);
-}
-
-function openSignature(file: string): void {
-  try {
-    closeSync(withKernelErrors(file, () => openSync(file, constants.O_RDONLY | constants.O_NONBLOCK)));
-  } catch (error) {
-    throw wrap('error opening signature file', error);
-  }
-}
-
-async function downloadSignature(
-  url: URL,
-  http: HttpOptions,
   logger: FetchContext['logger'],
 ): Promise<Buffer | undefined> {
-  logger.debug(`downloading signature from ${url.href}`);
-  try {
-    const response = await httpRequest(url, http);
-    if (response.status === 200) return await readBody(response, url, MAX_SIGNATURE_BYTES);
-    response.body.destroy();
-    if (response.status !== 202) {
-      throw new FetchError('http-status', `bad HTTP status code: ${response.status}`);
-    }
-    logger.info('server requested deferring the signature download');
-    return undefined;
-  } catch (cause) {
-    throw new RktError('signature', 'error downloading the signature file', {
-      cause,
-      hint: 'use --insecure-options=image to go without verification',
-    });
-  }
+  if (file !== undefined) return readSignatureFile(file);
+  const signature = await downloadSignature(signatureUrl(url), http, logger);
+  if (signature === undefined) logger.info('server requested deferring the signature download');
+  return signature;
 }
