@@ -7,6 +7,7 @@ import type { GlobalFlags, InsecureOptions } from '../cli/requests.ts';
 import type { Config } from '../config/config.ts';
 import { type ImageStore, openStore } from '../store/store.ts';
 import { TreeStore } from '../treestore/tree-store.ts';
+import { type Keystore, openKeystore } from '../trust/keystore.ts';
 import { besideProgress } from './progress.ts';
 
 /** Where images come from, where they go, and on whose terms. */
@@ -15,6 +16,8 @@ export interface FetchContext {
   readonly treeStore: TreeStore;
   readonly config: Config;
   readonly insecure: InsecureOptions;
+  /** Who may sign images; absent when signatures are not verified. */
+  readonly keystore: Keystore | undefined;
   /** Speaks as `image`. */
   readonly logger: Logger;
   readonly debug: boolean;
@@ -48,6 +51,7 @@ export function fetchContext({
     treeStore: new TreeStore(data, store, logger),
     config,
     insecure: global.insecure,
+    keystore: global.insecure.image ? undefined : openKeystore(global),
     logger,
     debug: global.debug,
     trustKeysFromHttps: global.trustKeysFromHttps,

@@ -34,6 +34,7 @@ describe('finding images', () => {
       treeStore: the.trees,
       config: EMPTY_CONFIG,
       insecure: { ...SECURE, image: true },
+      keystore: undefined,
       logger: createLogger({ prefix: 'image', debug: true, write: (text) => the.log.push(text.trimEnd()) }),
       debug: true,
       trustKeysFromHttps: false,

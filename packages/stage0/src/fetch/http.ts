@@ -225,14 +225,19 @@ function watchPace(url: URL, body: IncomingMessage, { paceMs, minBytes }: HttpTi
 export function networkError(url: URL, error: unknown): unknown {
   if (error instanceof FetchError) return error;
   const failure = error as NodeJS.ErrnoException;
-  if (failure.name === 'AbortError')
-    return new FetchError('cancelled', `cannot get ${shownUrl(url)}: cancelled`);
+  if (failure.name === 'AbortError') return aborted(url, failure);
   const { reason, hint } = networkReason(failure);
   return new FetchError(
     'network',
     `cannot get ${shownUrl(url)}: ${printable(reason)}`,
     hint === undefined ? {} : { hint },
   );
+}
+
+function aborted(url: URL, { cause }: Error): FetchError {
+  return cause instanceof Error && cause.name === 'TimeoutError'
+    ? new FetchError('network', `cannot get ${shownUrl(url)}: it took too long`)
+    : new FetchError('cancelled', `cannot get ${shownUrl(url)}: cancelled`);
 }
 
 /** A URL for messages: without a password, safe for terminals. */

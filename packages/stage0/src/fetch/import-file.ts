@@ -4,6 +4,7 @@ import { overlaySupport } from '@rkt/linux/overlay';
 import { openKernel } from '@rkt/linux/libc';
 import type { ImageKey } from '@rkt/spec/image-id';
 
+import type { ImportInspector } from '../store/import.ts';
 import type { FileIdentity } from '../store/rows.ts';
 import type { ImageStore } from '../store/store.ts';
 import type { FetchContext } from './context.ts';
@@ -16,6 +17,8 @@ export interface ImportFileOptions {
   readonly remember?: FileIdentity;
   /** Called while the file is read. */
   readonly progress?: () => void;
+  /** May refuse the image, e.g. for its signature. */
+  readonly inspector?: ImportInspector | undefined;
 }
 
 const turns = new WeakMap<ImageStore, Promise<unknown>>();
@@ -44,12 +47,13 @@ async function importNow(
   { store, treeStore }: FetchContext,
   fd: number,
   name: string,
-  { latest = false, unpack = true, remember, progress }: ImportFileOptions,
+  { latest = false, unpack = true, remember, progress, inspector }: ImportFileOptions,
 ): Promise<ImageKey> {
   const options = {
     latest,
     ...(remember !== undefined && { remember }),
     ...(progress !== undefined && { progress }),
+    ...(inspector !== undefined && { inspector }),
   };
   if (!unpack || !canUnpack(store.data)) return store.importAci({ fd, name }, options);
   const staged = await treeStore.stage();

@@ -12,6 +12,7 @@ import { labelValue } from '@rkt/spec/labels';
 import type { FetchContext } from './context.ts';
 import { FetchError } from './errors.ts';
 import type { ReferenceOptions } from './fetcher.ts';
+import { sharedDisplay } from './progress.ts';
 import type { RemoteImage } from './url-fetcher.ts';
 
 /**
@@ -65,6 +66,11 @@ async function fetchDiscovered(
   context.logger.debug(`searching for app image ${text}`);
   const { discoverEndpoint } = await import('./discover.ts');
   const endpoint = await discoverEndpoint(context, image);
+  if (context.keystore !== undefined) {
+    const { ensureKeys } = await import('../trust/discover-keys.ts');
+    // It may ask whether a key is to be trusted.
+    await sharedDisplay().pausedFor(() => ensureKeys(context, image.name));
+  }
   const { fetchRemote } = await import('./url-fetcher.ts');
   return fetchRemote(context, remoteImage(endpoint, image), options);
 }
@@ -73,8 +79,12 @@ function remoteImage({ aci, signature }: DiscoveryEndpoint, image: ImageName): R
   return {
     text: aci,
     url: webUrl(aci, image),
-    signature: webUrl(signature, image),
-    latest: labelValue(image.labels, 'version') === undefined,
+    signature: webUrl(signature, image).href,
+    wanted: {
+      image,
+      latest: labelValue(image.labels, 'version') === undefined,
+      expect: (manifest) => checkRequested(manifest, image),
+    },
   };
 }
 

@@ -144,6 +144,21 @@ describe('download progress', () => {
         ['early', 'message', 'a: [===', 'b: [===', ''],
       );
     });
+    it('is out of the way while the user is asked', async () => {
+      const record = recorder(true);
+      const bar = record.progress(1000, 'a');
+      record.now = 1000;
+      bar.update(500);
+      await record.display.pausedFor(async () => {
+        record.text.push('sure? ');
+        record.now = 2000;
+        bar.update(700);
+        await Promise.resolve();
+        record.text.push('yes\n');
+      });
+      bar.finish(1000);
+      assert.match(screen(record.text).join('\n'), /^sure\? yes\na: \[=+\] 1 KB\/1 KB\n$/);
+    });
     it('ends the line of one that failed', () => {
       const record = recorder(true);
       const failing = record.progress(1000);

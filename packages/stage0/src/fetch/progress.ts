@@ -30,6 +30,7 @@ export class ProgressDisplay {
   #bars: Progress[] = [];
   #lines: string[] = [];
   #drawnAt = 0;
+  #pauses = 0;
 
   constructor(output: ProgressOutput) {
     this.output = output;
@@ -65,7 +66,18 @@ export class ProgressDisplay {
     if (drawn) this.#draw();
   }
 
+  /** Takes the bars away while `work` talks with the user. */
+  async pausedFor<Result>(work: () => Promise<Result>): Promise<Result> {
+    this.interrupt(() => (this.#pauses += 1));
+    try {
+      return await work();
+    } finally {
+      this.#pauses -= 1;
+    }
+  }
+
   #draw(): void {
+    if (this.#pauses > 0) return;
     const lines = this.#bars.map((bar) => bar.line());
     // A shorter line must cover a longer one before it.
     const padded = lines.map((line, index) => line.padEnd(this.#lines[index]?.length ?? 0));
