@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { together } from './together.ts';
+import { together, type Turn } from './together.ts';
 
 describe('together', () => {
   it('works at the same time and delivers in order', async () => {
@@ -22,7 +22,7 @@ describe('together', () => {
   it('fails by the first in order, cancels the later ones and waits for them', async () => {
     const delivered: string[] = [];
     const ended: string[] = [];
-    const work = async (item: string, signal: AbortSignal): Promise<string> => {
+    const work = async (item: string, { signal }: Turn): Promise<string> => {
       try {
         if (item === 'slow') await sleep(50);
         if (item === 'long') await sleep(60_000, undefined, { signal });
@@ -42,7 +42,7 @@ describe('together', () => {
   });
   it('stops when a result cannot be delivered', async () => {
     let cancelled = false;
-    const work = async (item: number, signal: AbortSignal): Promise<number> => {
+    const work = async (item: number, { signal }: Turn): Promise<number> => {
       if (item === 2) await sleep(60_000, undefined, { signal }).catch(() => (cancelled = true));
       return item;
     };
@@ -51,6 +51,16 @@ describe('together', () => {
     };
     await assert.rejects(together([1, 2], work, deliver), /^Error: full$/);
     assert.ok(cancelled);
+  });
+  it('lets work wait for what is before it', async () => {
+    const events: number[] = [];
+    const work = async (item: number, { earlier }: Turn): Promise<void> => {
+      if (item > 2) await earlier;
+      else await sleep(10 * (3 - item));
+      events.push(item);
+    };
+    await together([0, 1, 2, 3, 4, 5, 6], work, () => undefined);
+    assert.deepEqual(events, [2, 1, 0, 3, 4, 5, 6]);
   });
   it('does nothing with nothing', () => together([], assert.fail, assert.fail));
 });

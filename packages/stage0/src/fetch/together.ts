@@ -6,13 +6,21 @@ import { FetchError } from './errors.ts';
 // Enough to fill a line, few enough for one host not to mind.
 const AT_ONCE = 4;
 
+/** What the work on one item may need of the others. */
+export interface Turn {
+  /** Ends the work: a failure that counts more made it useless. */
+  readonly signal: AbortSignal;
+  /** Settles when the work on all items before is over. */
+  readonly earlier: Promise<unknown>;
+}
+
 /**
  * Does `work` for all `items`, a few at a time, and hands the results to `deliver` in the order of the items. The first
  * failure in that order is thrown, after what comes later was told to end and has ended.
  */
 export async function together<Item, Result>(
   items: readonly Item[],
-  work: (item: Item, signal: AbortSignal) => Promise<Result>,
+  work: (item: Item, turn: Turn) => Promise<Result>,
   deliver: (result: Result) => void | Promise<void>,
 ): Promise<void> {
   const jobs = items.map((item) => ({
@@ -31,7 +39,8 @@ export async function together<Item, Result>(
       const { signal } = job.controller;
       try {
         if (signal.aborted) throw new FetchError('cancelled', 'cancelled');
-        job.outcome.resolve(await work(job.item, signal));
+        const earlier = Promise.allSettled(jobs.slice(0, index).map(({ outcome }) => outcome.promise));
+        job.outcome.resolve(await work(job.item, { signal, earlier }));
       } catch (error) {
         job.outcome.reject(error);
         cancelFrom(index + 1);
