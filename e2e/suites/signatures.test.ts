@@ -345,12 +345,13 @@ storeSuite('signatures over HTTP', ['program:gpg'], (the) => {
     for (const directory of ['tmp', 'tree', 'blob/sha512'])
       assert.deepEqual(list(`${the.rkt.data}/cas/${directory}`), []);
   });
-  it('that are no signatures are refused before the image is imported', async () => {
+  it('that are no signatures are refused before the image is asked for', async () => {
     const url = serveSigned();
     server.serve('/web.aci.asc', { body: '<html>not found</html>' });
     await the.rkt.fails(['fetch', url], 'keystore: no valid signatures found in signature file');
     server.serve('/web.aci.asc', { body: Buffer.alloc(2 * 1024 * 1024) });
     await the.rkt.fails(['fetch', url], 'is larger than');
+    assert.deepEqual(asked(), ['GET /web.aci.asc 200', 'GET /web.aci.asc 200']);
   });
   it('may be deferred until the image was downloaded', async () => {
     server.serve('/web.aci.asc', { body: key.sign(bytes), defer: '/web.aci' });

@@ -4,6 +4,8 @@ import { quote } from '@rkt/diagnostics/quote';
 import type { ImageKey } from '@rkt/spec/image-id';
 
 import { downloadHeaders } from '../config/authorization.ts';
+import type { ImportInspector } from '../store/import.ts';
+import type { Keystore } from '../trust/keystore.ts';
 import { isFresh } from './cache-control.ts';
 import type { FetchContext } from './context.ts';
 import { download } from './download.ts';
@@ -47,6 +49,7 @@ export async function fetchUrl(
   if (keystore !== undefined && http.insecureTls) logger.info('warning: TLS verification has been disabled');
   // Before the image, which is large: what has no signature is not downloaded.
   const early = keystore && (await getSignature(url, signature, http, logger));
+  const known = early && (await signatureInspector(keystore, early, logger));
   logger.debug(`fetching image from ${text}`);
   using found = await download(url, { data: store.data, logger, http, etag: stored?.etag ?? '' });
   if (found === undefined) {
@@ -54,13 +57,7 @@ export async function fetchUrl(
     store.touch(stored.key);
     return stored.key;
   }
-  const inspector =
-    keystore &&
-    (await signatureInspector(
-      keystore,
-      early ?? (await downloadDeferredSignature(signatureUrl(url), http, logger)),
-      logger,
-    ));
+  const inspector = known ?? (keystore && (await deferredInspector(keystore, url, http, logger)));
   const key = await importFile(context, found.fd, text, { unpack, inspector });
   store.writeRemote({
     url: text,
@@ -84,4 +81,14 @@ async function getSignature(
   const signature = await downloadSignature(signatureUrl(url), http, logger);
   if (signature === undefined) logger.info('server requested deferring the signature download');
   return signature;
+}
+
+async function deferredInspector(
+  keystore: Keystore,
+  url: URL,
+  http: HttpOptions,
+  logger: FetchContext['logger'],
+): Promise<ImportInspector> {
+  const signature = await downloadDeferredSignature(signatureUrl(url), http, logger);
+  return signatureInspector(keystore, signature, logger);
 }
