@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 
 import { createLogger } from '@rkt/diagnostics/logger';
+import { GpgHome } from '@rkt/testkit/gpg-keys';
 import { type ImageServer, startImageServer } from '@rkt/testkit/image-server';
 import { TempDir } from '@rkt/testkit/tmp';
 
@@ -78,7 +79,7 @@ describe('key discovery', () => {
       the[Symbol.dispose]();
       tmp.remove();
     });
-    const context = (insecure: Partial<InsecureOptions>): FetchContext => ({
+    const context = (insecure: Partial<InsecureOptions>, trustKeysFromHttps = false): FetchContext => ({
       store: the.store,
       treeStore: the.trees,
       config: EMPTY_CONFIG,
@@ -86,7 +87,7 @@ describe('key discovery', () => {
       keystore: openKeystore({ systemConfig: tmp.join('system'), localConfig: tmp.join('local') }),
       logger: createLogger({ prefix: 'image', write: (text) => said.push(text.trimEnd()) }),
       debug: false,
-      trustKeysFromHttps: false,
+      trustKeysFromHttps,
       env: terms.env,
       cwd: tmp.path,
     });
@@ -116,6 +117,19 @@ describe('key discovery', () => {
         'example.com/a',
       );
       assert.deepEqual([said, asked()], [[], []]);
+    });
+    it('keys from https are trusted when that was asked for, once for images that come at the same time', async () => {
+      using gpg = new GpgHome();
+      const key = gpg.makeKey('Builder <b@example.com>');
+      await using tls = await startImageServer({ tls: true });
+      page('example.com/', `example.com ${tls.serve('/key.asc', { body: gpg.exportKey(key) })}`);
+      terms = { ...terms, env: { ...terms.env, no_proxy: '127.0.0.1' } };
+      const asking = context({ tls: true, pubkey: true, http: true }, true);
+      await Promise.all([ensureKeys(asking, 'example.com'), ensureKeys(asking, 'example.com/a')]);
+      const [found, ...others] = asking.keystore?.keyFilesFor('example.com/a') ?? [];
+      assert.deepEqual([found?.fingerprint, others], [key.toLowerCase(), []]);
+      assert.equal(tls.requests.length, 1);
+      assert.equal(said.at(-1), 'image: keys already exist for prefix "example.com/a", not fetching again');
     });
     it('plain http needs both options, and is told', async () => {
       page('example.com/', 'example.com http://example.com/key.asc');
