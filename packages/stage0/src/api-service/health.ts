@@ -45,8 +45,11 @@ export const HEALTH: Service = {
   },
 };
 
-/** Answers about `services`, and about the server as a whole. */
-export function health(services: readonly Service[]): UntypedServiceImplementation {
+/**
+ * Answers about `services`, and about the server as a whole.
+ * @param end Aborts when the service ends.
+ */
+export function health(services: readonly Service[], end: AbortSignal): UntypedServiceImplementation {
   const known = new Set(['', ...services.map(fullName)]);
   return {
     Check: (call: ServerUnaryCall<HealthRequest, HealthResponse>, done: sendUnaryData<HealthResponse>) => {
@@ -58,6 +61,11 @@ export function health(services: readonly Service[]): UntypedServiceImplementati
     Watch: (call: ServerWritableStream<HealthRequest, HealthResponse>) => {
       call.on('error', () => undefined);
       call.write({ status: known.has(call.request.service) ? SERVING : SERVICE_UNKNOWN });
+      const finish = (): void => {
+        call.end();
+      };
+      end.addEventListener('abort', finish);
+      call.once('cancelled', () => end.removeEventListener('abort', finish));
     },
   };
 }

@@ -1,7 +1,9 @@
 // GetLogs as a client sees it (contract stage1 7.5).
 
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:http2';
 import type { Server } from 'node:net';
 
 import { createLogger } from '@rkt/diagnostics/logger';
@@ -184,5 +186,49 @@ describe('GetLogs', () => {
         assert.equal((error as { code?: unknown }).code, 8);
       }
     }
+  });
+
+  it('ends with the service, also for a client that does not read', async () => {
+    put(Array.from({ length: 4000 }, (_, index) => record(BigInt(index), 'web', 'x'.repeat(2000))));
+    const stopping = new AbortController();
+    const logger = createLogger({ prefix: 'test', write: () => undefined });
+    const second = createApiServer({
+      data: dataDir(tmp.path),
+      info: {} as never,
+      logger,
+      signal: stopping.signal,
+    });
+    const listening = await listenOn('127.0.0.1:0', second.accept);
+    using follower = await ApiClient.connect(listening.where);
+    let started: () => void = () => undefined;
+    const isStarted = new Promise<void>((resolve) => (started = resolve));
+    const following = follower.stream('GetLogs', { pod_id: uuid, follow: true, lines: 1 }, () => started());
+    await isStarted;
+    // One message without compression: pod_id = 1.
+    const request = Buffer.concat([Buffer.from([0x0a, uuid.length]), Buffer.from(uuid)]);
+    const head = Buffer.alloc(5);
+    head.writeUInt32BE(request.length, 1);
+    const session = connect(`http://${listening.where}`);
+    session.on('error', () => undefined);
+    const deaf = session.request({
+      ':method': 'POST',
+      ':path': '/v1alpha.PublicAPI/GetLogs',
+      'content-type': 'application/grpc',
+      te: 'trailers',
+    });
+    deaf.on('error', () => undefined);
+    deaf.pause();
+    deaf.end(Buffer.concat([head, request]));
+    await once(deaf, 'response');
+    // It is answered while its window is full.
+    assert.deepEqual(await follower.call('ListImages'), { images: [] });
+
+    for (const server of listening.servers) server.close();
+    stopping.abort();
+    const before = performance.now();
+    await second.stop();
+    assert.equal((await following).code, 0);
+    assert.ok(performance.now() - before < 8000);
+    session.destroy();
   });
 });

@@ -44,7 +44,7 @@ export function createApiServer(context: ApiContext): ApiServer {
   const server = new Server(LIMITS);
   const described = [PUBLIC_API, HEALTH, ...REFLECTION_SERVICES];
   server.addService(serviceDefinition(PUBLIC_API), publicApi(context));
-  server.addService(serviceDefinition(HEALTH), health(described));
+  server.addService(serviceDefinition(HEALTH), health(described, context.signal));
   for (const service of REFLECTION_SERVICES) {
     server.addService(serviceDefinition(service), reflection(described));
   }
