@@ -222,5 +222,11 @@ export interface ConfigFlags {
   readonly prettyPrint: boolean;
 }
 
+export interface MetadataServiceFlags {
+  /** 0: the kernel chooses. */
+  readonly listenPort: number;
+  readonly listenAddress?: string;
+}
+
 /** Commands without flags of their own. */
 export type NoFlags = Readonly<Record<never, never>>;

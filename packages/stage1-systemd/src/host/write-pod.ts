@@ -19,6 +19,8 @@ import { environmentFile } from './env-file.ts';
 import { podUnits } from './pod-units.ts';
 
 const FILE_MODE = 0o644;
+/** Of an environment with the token of the metadata service in it. */
+const SECRET_FILE_MODE = 0o600;
 const DIRECTORY_MODE = 0o755;
 
 /** Reasons why programs cannot be executed, by app; told when systemd has failed to execute them. */
@@ -27,6 +29,8 @@ const DIAGNOSIS_DIR = '/rkt/diagnosis';
 /** Options of {@link writePod}. */
 export interface WritePodOptions extends PodPlan {
   readonly uuid: string;
+  /** Of a pod that is registered with the metadata service. */
+  readonly metadataUrl?: string | undefined;
   /** Why an app's program cannot be executed, if it cannot. */
   readonly diagnose: (plan: AppPlan) => Promise<string | undefined>;
 }
@@ -41,7 +45,9 @@ export async function writePod(
   for (const [name, unit] of podUnits(loaded.map(({ name }) => name))) writeUnit(stage1, name, unit);
   mkdirSync(onHost(stage1, ENV_DIR), { recursive: true, mode: DIRECTORY_MODE });
   for (const { loaded: app } of apps) {
-    writeNew(onHost(stage1, envFileIn(app.name)), environmentFile(appEnvironment(app)), FILE_MODE);
+    const text = environmentFile(appEnvironment(app, options.metadataUrl));
+    const mode = options.metadataUrl === undefined ? FILE_MODE : SECRET_FILE_MODE;
+    writeNew(onHost(stage1, envFileIn(app.name)), text, mode);
   }
   writeAccounts(stage1, apps);
   writeNew(onHost(stage1, MACHINE_ID), `${options.uuid.replaceAll('-', '')}\n`, FILE_MODE);

@@ -1,0 +1,46 @@
+// How the pod's apps reach the metadata service (contract 5.6, 6.3). Runs in stage1, on the host.
+
+import { existsSync, readFileSync } from 'node:fs';
+
+import { hasCode } from '@rkt/diagnostics/rkt-error';
+import type { RunArguments } from '@rkt/pod-layout/entrypoints';
+import {
+  mdsRegistrationFile,
+  METADATA_PORT,
+  metadataUrl,
+  parseMdsRegistration,
+} from '@rkt/pod-layout/metadata-service';
+import { type PodDir, runtimeConfigFile } from '@rkt/pod-layout/pod-paths';
+import { type MetadataAccess, metadataServiceUrl } from '@rkt/pod-layout/runtime-config';
+
+/**
+ * The token and the URL of a registered pod; undefined for others. A stage0 that leaves no file in the pod directory
+ * gave the token in argv.
+ * @param hostAddress The host's address as the pod sees it.
+ * @throws PodLayoutError `bad-file`
+ */
+export function metadataAccess(
+  pod: PodDir,
+  { mdsToken }: Pick<RunArguments, 'mdsToken'>,
+  hostAddress: string,
+): MetadataAccess | undefined {
+  const file = mdsRegistrationFile(pod);
+  // Asking first is much cheaper than an exception, and few pods are registered.
+  const registration = existsSync(file)
+    ? parseMdsRegistration(readFileSync(file, 'utf8'))
+    : mdsToken === undefined
+      ? undefined
+      : { token: mdsToken, port: METADATA_PORT };
+  if (registration === undefined) return undefined;
+  return { token: registration.token, url: metadataUrl(registration, hostAddress) };
+}
+
+/** AC_METADATA_URL of a running pod, for a command that enters it; undefined when it is not registered. */
+export function runningMetadataUrl(pod: PodDir): string | undefined {
+  try {
+    return metadataServiceUrl(readFileSync(runtimeConfigFile(pod), 'utf8'));
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return undefined;
+    throw error;
+  }
+}
