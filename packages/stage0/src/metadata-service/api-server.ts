@@ -62,7 +62,11 @@ export function apiServer(api: Api, logger: Logger, patience: Patience = PATIENC
       keepAliveTimeout: patience.keepAliveMs,
       connectionsCheckingInterval: Math.min(1000, patience.headersMs),
     },
-    (message, response) => void serve(api, logger, message, response),
+    (message, response) => {
+      // A service that ends does not wait for the next request.
+      const isLast = (): boolean => !server.listening;
+      void serve(api, logger, message, response, isLast);
+    },
   );
   server.maxConnections = MAX_CONNECTIONS;
   server.setTimeout(patience.idleMs);
@@ -74,31 +78,27 @@ async function serve(
   logger: Logger,
   message: IncomingMessage,
   response: ServerResponse,
+  isLast: () => boolean,
 ): Promise<void> {
   const { method = '', url = '' } = message;
   const [path = '', ...query] = url.split('?');
   const request: ApiRequest = { method, path, query: new URLSearchParams(query.join('?')), message };
-  const status = await reply(api, logger, request, response);
+  const answer = await answerOf(api, logger, request);
+  send(response, answer, isLast());
   const shown = printable(api.shownPath(path).slice(0, MAX_SHOWN_PATH));
-  logger.info(`${printable(method)} ${shown} - ${status}`);
+  logger.info(`${printable(method)} ${shown} - ${answer.status}`);
 }
 
-async function reply(
-  api: Api,
-  logger: Logger,
-  request: ApiRequest,
-  response: ServerResponse,
-): Promise<number> {
+interface Answer extends Reply {
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+async function answerOf(api: Api, logger: Logger, request: ApiRequest): Promise<Answer> {
   try {
-    const { status, type, body } = await api.answer(request);
-    send(response, status, type, body);
-    return status;
+    return await api.answer(request);
   } catch (error) {
-    const refusal = asRefusal(error, request, logger);
-    // What is left of a body that is too large is not worth reading.
-    const headers = { ...refusal.headers, ...(refusal.status === 413 ? { Connection: 'close' } : {}) };
-    send(response, refusal.status, ERROR_TYPE, `${refusal.message}\n`, headers);
-    return refusal.status;
+    const { status, message, headers } = asRefusal(error, request, logger);
+    return { status, type: ERROR_TYPE, body: `${message}\n`, headers };
   }
 }
 
@@ -110,17 +110,13 @@ function asRefusal(error: unknown, { message }: ApiRequest, logger: Logger): Ref
   return new Refusal(500, 'internal error');
 }
 
-function send(
-  response: ServerResponse,
-  status: number,
-  type: string,
-  body: string,
-  headers: Readonly<Record<string, string>> = {},
-): void {
+function send(response: ServerResponse, { status, type, body, headers }: Answer, isLast: boolean): void {
   response.writeHead(status, {
     'Content-Type': type,
     'Content-Length': Buffer.byteLength(body),
     'X-Content-Type-Options': 'nosniff',
+    // What is left of a body that is too large is not worth reading.
+    ...(isLast || status === 413 ? { Connection: 'close' } : {}),
     ...headers,
   });
   response.end(body);
