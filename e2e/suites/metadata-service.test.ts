@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { type AddressInfo, connect, createServer } from 'node:net';
 
 import { openKernel } from '@rkt/linux/libc';
 import {
@@ -18,16 +19,17 @@ import { type Flavour, FLAVOURS, forEachFlavour } from '../lib/flavours.ts';
 import { shellImage, stubFlag, tinyImage } from '../lib/images.ts';
 import { Running, type StartOptions } from '../lib/process.ts';
 import { requires } from '../lib/requires.ts';
-import { expectStatus, INSECURE, UUID_PATTERN } from '../lib/rkt.ts';
+import { expectStatus, FAILURE, INSECURE, UUID_PATTERN } from '../lib/rkt.ts';
 import { suite } from '../lib/suite.ts';
 
 const NET = '--net=host';
 const FOREVER = 'echo app is up; while :; do sleep 1; done';
 /** What an app does with its URL: `get PATH`, `post PATH FORM`, and a value of a form. */
+// Debian's busybox dies of wget -T.
 const CLIENT = [
   'M=$AC_METADATA_URL/acMetadata/v1',
-  'get() { wget -q -T 10 -O - "$M$1"; }',
-  'post() { wget -q -T 10 -O - --post-data "$2" "$M$1"; }',
+  'get() { wget -q -O - "$M$1"; }',
+  'post() { wget -q -O - --post-data "$2" "$M$1"; }',
   String.raw`escape() { sed 's/%/%25/g;s/+/%2B/g;s,/,%2F,g;s/=/%3D/g;s/ /%20/g'; }`,
 ].join('\n');
 
@@ -140,6 +142,19 @@ suite('metadata service', ['root', 'busybox'], (the) => {
         }
         expectStatus(await activated.ended, 0);
         assert.ok(existsSync(METADATA_SOCKET), 'the socket is not ours to remove');
+      });
+      it('takes no registrations from the network', async function () {
+        requires(this, 'program:systemd-socket-activate');
+        const port = await freePort();
+        const activated = new Running(
+          'systemd-socket-activate',
+          [`--listen=127.0.0.1:${port}`, RKT_BIN, 'metadata-service', '--listen-port=0'],
+          { env: BASE_ENVIRONMENT },
+        );
+        await activated.waitFor('Listening on');
+        connect(port, '127.0.0.1').on('error', () => undefined);
+        const { stderr } = expectStatus(await activated.ended, FAILURE);
+        assert.match(stderr, /it is no unix socket \(use ListenStream=/);
       });
     });
 
@@ -307,6 +322,18 @@ suite('metadata service', ['root', 'busybox'], (the) => {
     });
   });
 });
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => {
+    server.close(resolve);
+  });
+  return port;
+}
 
 function text(file: string): string {
   try {

@@ -77,8 +77,8 @@ async function listenOnActivated(server: Server): Promise<void> {
   if (!isSocket(ACTIVATED_FD))
     throw new MetadataError('cannot-listen', `cannot listen on ${where}: it is none`);
   await listen(server, where, { fd: ACTIVATED_FD });
-  // Pods must not be able to register pods.
-  if (typeof server.address() !== 'string') {
+  // Pods must not be able to register pods. A unix socket that was made elsewhere has no address here.
+  if (server.address() !== null) {
     server.close();
     throw new MetadataError('cannot-listen', `cannot listen on ${where}: it is no unix socket`, {
       hint: `use ListenStream=${METADATA_SOCKET}`,
