@@ -1,7 +1,7 @@
 // The service as a process sees it: its socket, its addresses, pods that come and go (contract stage1 6.1, 10.1, 10.2 17).
 
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 
 import { printMdsRegistration, mdsRegistrationFile } from '@rkt/pod-layout/metadata-service';
@@ -196,6 +196,19 @@ describe('pods', () => {
     assert.equal((await the.tell('DELETE', `/pods/${UUID}`)).status, 404);
     // Their tokens are free again.
     assert.equal((await the.tell('PUT', `/pods/${OTHER_UUID}?token=${TOKEN}`, POD_MANIFEST)).status, 200);
+  });
+  it('stay when the service may not look whether they run', async function () {
+    if (process.geteuid?.() !== 0) this.skip();
+    await using the = await TestService.start();
+    the.runPod(UUID);
+    await the.tell('PUT', `/pods/${UUID}?token=${TOKEN}&data=${the.data}`, POD_MANIFEST);
+    chmodSync(the.data, 0o700);
+    process.seteuid?.(65534);
+    try {
+      assert.equal((await the.get(`${PREFIX}/pod/uuid`)).status, 200);
+    } finally {
+      process.seteuid?.(0);
+    }
   });
   it('that run are known to the next service, others are not', async () => {
     const tmp = new TempDir('mds');

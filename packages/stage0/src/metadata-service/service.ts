@@ -4,6 +4,7 @@
 import { EventEmitter, once } from 'node:events';
 
 import type { Logger } from '@rkt/diagnostics/logger';
+import { hasCode } from '@rkt/diagnostics/rkt-error';
 import type { DataDir } from '@rkt/pod-layout/data-dir';
 import { METADATA_LOOPBACK } from '@rkt/pod-layout/metadata-service';
 import { podPath } from '@rkt/pod-layout/pod-paths';
@@ -93,9 +94,16 @@ export async function startService(options: ServiceOptions): Promise<MetadataSer
   };
 }
 
-// Whoever registered a pod without saying where it is must also say when it is gone.
+// Whoever registered a pod without saying where it is must also say when it is gone; the same for a service without
+// the right to look.
 function isRunning({ data, uuid }: Registration): boolean {
-  return data === undefined || lookAt(data, uuid, 'run')?.phase === 'running';
+  if (data === undefined) return true;
+  try {
+    return lookAt(data, uuid, 'run')?.phase === 'running';
+  } catch (error) {
+    if (hasCode(error, 'EACCES')) return true;
+    throw error;
+  }
 }
 
 /** The host's addresses in the networks of registered pods. */
