@@ -45,7 +45,7 @@ for (const [how, watchDirectory] of [
       const stop = watchHostAddress(pod, (address) => found.push(address), watchDirectory);
       stop();
       writeFileSync(runtimeConfigFile(pod), '{"MetadataServiceURL":"http://10.0.0.1:1/t"}');
-      assert.deepEqual(found, []);
+      assert.equal(found.length, 0);
       watchHostAddress(pod, (address) => found.push(address), watchDirectory);
       assert.deepEqual(found, ['10.0.0.1']);
     });
