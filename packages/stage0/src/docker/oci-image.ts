@@ -26,7 +26,10 @@ export interface OciImage {
    */
   readonly reference: DockerReference;
   readonly source: 'registry' | 'oci' | 'docker-archive' | 'oci-archive';
-  /** `sha256:<hex>` of the manifest bytes of the chosen platform. */
+  /**
+   * `sha256:<hex>` of the manifest bytes of the chosen platform. Of the config where there is no manifest (archives of
+   * docker); with the ID of the top layer for the v1 API, which has neither.
+   */
   readonly manifestDigest: string;
   /** Parsed and checked; its diffIds are as many as the layers, or none for images of schema 1. */
   readonly config: OciConfig;

@@ -33,14 +33,17 @@ export async function fetchReference(
       return fetchUrl(context, reference, options);
     }
     case 'docker':
-      return fetchDocker(context, reference.reference, options.pullPolicy);
+      return fetchDocker(context, `docker://${reference.reference}`, options.pullPolicy);
+    case 'oci':
+    case 'oci-archive':
+    case 'docker-archive':
+      return fetchDocker(context, reference.text, options.pullPolicy);
     case 'name':
       return fetchName(context, reference.text, reference.image, options.pullPolicy);
   }
 }
 
-function fetchDocker({ store, logger }: FetchContext, reference: string, policy: PullPolicy): ImageKey {
-  const url = `docker://${reference}`;
+function fetchDocker({ store, logger }: FetchContext, url: string, policy: PullPolicy): ImageKey {
   const stored = policy === 'update' ? undefined : store.findRemote(url);
   if (stored !== undefined) {
     logger.debug(`using image from local store for url ${url}`);
