@@ -11,7 +11,6 @@ import { type AciCompression, detectCompression } from '@rkt/spec/aci';
 
 import { refuse } from '../docker/errors.ts';
 import type { OciImage, OciLayer } from '../docker/oci-image.ts';
-import { Progress } from '../fetch/progress.ts';
 import { createFile } from '../store/directories.ts';
 import { decompressed } from '../unpack/decompress.ts';
 import { writeFully } from '../unpack/file-content.ts';
@@ -46,8 +45,6 @@ export async function receiveLayer(
   }
 }
 
-const SHOWN_DIGEST = 'sha256:'.length + 11;
-
 async function download(
   image: OciImage,
   layer: OciLayer,
@@ -56,27 +53,19 @@ async function download(
   const temporary = path.join(scratch, `${name}.layer`);
   const fd = createFile(temporary);
   try {
-    const total = layer.sizeBytes < 0 ? undefined : layer.sizeBytes;
-    const shown = image.source === 'registry' ? progressOf(layer.digest, total) : undefined;
     let received = 0;
     await using stream = await image.openLayer(layer);
     for await (const chunk of stream) {
       withKernelErrors(temporary, () => writeFully(fd, chunk, received));
       received += chunk.length;
       progress();
-      shown?.update(received);
     }
-    shown?.finish(received);
     storeLayer(data, layer.digest, temporary);
     return fd;
   } catch (error) {
     closeSync(fd);
     throw error;
   }
-}
-
-function progressOf(digest: string, total: number | undefined): Progress {
-  return new Progress(`Downloading ${digest.slice(0, SHOWN_DIGEST)}`, total);
 }
 
 async function unpackLayer(
