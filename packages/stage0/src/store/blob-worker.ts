@@ -4,7 +4,7 @@
 // in, from a path only in development.
 
 /** Slots of the ring and the bytes of one. */
-export const SLOTS = 8;
+export const SLOTS = 4;
 export const SLOT_BYTES: number = 1024 * 1024;
 
 /** Indexes into the control words at the start of the shared memory. */
