@@ -106,8 +106,7 @@ function describeTree(root: string): string[] {
       const type = (stats.mode & 0o170000).toString(8);
       const owner = `${stats.uid}:${stats.gid} ${(stats.mode & 0o7777).toString(8)}`;
       if (linkTo !== undefined) return `${at} = ${linkTo}`;
-      if (stats.isSymbolicLink())
-        return `${at} -> ${readlinkSync(absolute).toString()} ${stats.uid}:${stats.gid}`;
+      if (stats.isSymbolicLink()) return `${at} -> ${readlinkSync(absolute)} ${stats.uid}:${stats.gid}`;
       if (stats.isDirectory()) return `${at}/ ${owner}`;
       const xattrs = kernel.llistXattr(absolute).filter((key) => key.startsWith('user.'));
       const content = stats.isFile() ? readFileSync(absolute, 'utf8') : '';

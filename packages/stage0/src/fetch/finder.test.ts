@@ -74,7 +74,7 @@ describe('finding images', () => {
       assert.match(message, /^unable to fetch image from image name "example.com\/none:2": /);
     }
     assert.match(
-      String(await failure(fetched('docker://busybox'))),
+      String(await failure(fetched('docker://busybox', 'never'))),
       /unable to fetch docker image from URL "docker:\/\/busybox"/,
     );
   });
