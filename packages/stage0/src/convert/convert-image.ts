@@ -13,7 +13,7 @@ import type { ImageKey } from '@rkt/spec/image-id';
 import { serializeImageManifest } from '@rkt/spec/image-manifest';
 
 import { refuse } from '../docker/errors.ts';
-import type { OciImage } from '../docker/oci-image.ts';
+import type { OciImage, OciLayer } from '../docker/oci-image.ts';
 import type { FetchContext } from '../fetch/context.ts';
 import { importWithTree } from '../fetch/import-file.ts';
 import { blobWriter } from '../store/blob-writer.ts';
@@ -101,7 +101,7 @@ async function convertLayers(
   const layers = await receiveLayers(context, image, scratch.directory, options);
   const merged = mergeLayers(layers);
   return await importConverted(context, image, manifest, options, (sink) =>
-    writeMerged(merged, layers, sink),
+    writeMerged(merged, sink),
   );
 }
 
@@ -114,6 +114,10 @@ async function receiveLayers(
 ): Promise<UnpackedLayer[]> {
   const received = new Map<string, UnpackedLayer>();
   const wanted = [...new Map(image.layers.map((layer) => [layer.digest, layer])).values()];
+  const largest = wanted.reduce<OciLayer | undefined>(
+    (most, layer) => (most === undefined || layer.sizeBytes > most.sizeBytes ? layer : most),
+    undefined,
+  );
   const failed = new AbortController();
   const receiving = {
     data: store.data,
@@ -131,7 +135,7 @@ async function receiveLayers(
     for (let layer = wanted[next]; layer !== undefined; layer = wanted[next]) {
       const name = String(next);
       next += 1;
-      const unpacked = await receiveLayer(image, layer, { ...receiving, name });
+      const unpacked = await receiveLayer(image, layer, { ...receiving, name, inThread: layer === largest });
       entries += unpacked.entries.length;
       if (entries > limits.maxEntries)
         refuseArchive('limit-exceeded', `more than ${limits.maxEntries} entries in the layers of the image`);

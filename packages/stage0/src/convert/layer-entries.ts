@@ -22,8 +22,6 @@ export interface LayerEntry {
 
 /** What a layer holds. */
 export interface UnpackedLayer {
-  /** `sha256:...` of the layer as stored, for messages. */
-  readonly digest: string;
   readonly entries: readonly LayerEntry[];
   /** The file of the uncompressed archive. */
   readonly archive: string;
@@ -66,8 +64,9 @@ export class LayerCollector implements EntrySink {
     if (entry.type === 'symlink' && entry.linkName.length === 0)
       refuse('bad-archive', `symbolic link ${readable(path)} has no target`);
     this.#stored = 0;
-    // The name has become the path: one copy in memory is enough.
-    const kept = { ...entry, name: NO_NAME };
+    // The name has become the path, and small buffers keep the large ones alive that they were cut from.
+    const linkName = entry.type === 'symlink' ? copyOf(entry.linkName) : NO_NAME;
+    const kept = { ...entry, name: NO_NAME, linkName };
     this.entries.push({ path, entry: kept, target, offset: 0, storedBytes: 0 });
   }
 
@@ -82,6 +81,12 @@ export class LayerCollector implements EntrySink {
     if (this.#stored === 0 || last === undefined) return;
     this.entries[this.entries.length - 1] = { ...last, offset: this.#offset, storedBytes: this.#stored };
   }
+}
+
+function copyOf(bytes: Buffer): Buffer {
+  const copy = Buffer.allocUnsafeSlow(bytes.length);
+  bytes.copy(copy);
+  return copy;
 }
 
 // Tools that make layers write absolute names now and then; all of docker's world takes them as relative to the root.

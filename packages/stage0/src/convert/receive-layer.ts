@@ -26,6 +26,8 @@ export interface ReceiveOptions {
   readonly scratch: string;
   /** Names the layer's files in there. */
   readonly name: string;
+  /** Whether a thread of its own, if it is large at all, hashes and writes its archive. Each costs memory. */
+  readonly inThread: boolean;
   readonly limits: ArchiveLimits;
   /** Called while bytes arrive. */
   readonly progress: () => void;
@@ -68,17 +70,16 @@ async function download(
   }
 }
 
-// The archive goes to a file, in a thread of its own when it is large, which also hashes it.
 async function unpackLayer(
   fd: number,
   layer: OciLayer,
-  { scratch, name, limits, progress }: ReceiveOptions,
+  { scratch, name, inThread, limits, progress }: ReceiveOptions,
 ): Promise<UnpackedLayer> {
   const { digest, diffId } = layer;
   const archive = path.join(scratch, name);
   const archiveFd = createFile(archive);
   const sizeBytes = fstatSync(fd).size;
-  const writer = blobWriter(archiveFd, archive, sizeBytes * USUAL_RATIO, 'sha256');
+  const writer = blobWriter(archiveFd, archive, inThread ? sizeBytes * USUAL_RATIO : 0, 'sha256');
   try {
     const collector = new LayerCollector(limits);
     const tar = new TarReader(collector, limits);
@@ -95,7 +96,7 @@ async function unpackLayer(
     if (diffId !== undefined && diffId !== found) {
       refuse('digest-mismatch', `layer ${digest} holds ${found}, but the image config says ${diffId}`);
     }
-    return { digest, entries: collector.entries, archive };
+    return { entries: collector.entries, archive };
   } catch (error) {
     writer.abort();
     throw error;
@@ -135,6 +136,6 @@ export function* readContents(
 }
 
 /** Opens the archive of a layer. @throws KernelError */
-export function openArchive({ archive }: UnpackedLayer): number {
+export function openArchive(archive: string): number {
   return withKernelErrors(archive, () => openSync(archive, 'r'));
 }
