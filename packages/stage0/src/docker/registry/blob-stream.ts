@@ -39,13 +39,20 @@ export class BlobStream {
 
   /** Asks for the first byte now, so that errors show before anything is set up for the rest. */
   async start(): Promise<void> {
-    this.#response = await this.#source.open(0);
+    this.#response = await this.#open(0);
   }
 
   /** Ends the transfer, also in the middle. */
   close(): void {
     this.#closed = true;
     this.#response?.body.destroy();
+  }
+
+  async #open(offset: number): Promise<HttpResponse> {
+    const response = await this.#source.open(offset);
+    if (!this.#closed) return response;
+    response.body.destroy();
+    throw new FetchError('network', `${this.#source.url.host}: closed before the answer came`);
   }
 
   /** @throws FetchError */
@@ -57,7 +64,7 @@ export class BlobStream {
     let offsetAtBreak = 0;
     try {
       for (;;) {
-        const response = (this.#response ??= await this.#source.open(offset));
+        const response = (this.#response ??= await this.#open(offset));
         let skip = offset - startOf(response, offset, url);
         try {
           for await (const chunk of response.body as AsyncIterable<Buffer>) {

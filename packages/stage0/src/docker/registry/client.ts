@@ -3,6 +3,8 @@
 
 import { setTimeout as delay } from 'node:timers/promises';
 
+import { hasCode } from '@rkt/diagnostics/rkt-error';
+
 import { type HttpOptions, httpRequest, type HttpResponse, type TlsFiles } from '../../fetch/http.ts';
 import { DockerError } from '../errors.ts';
 import { bareType } from '../media-types.ts';
@@ -42,6 +44,8 @@ export async function connect(
     try {
       return (await client.speaksVersion2()) ? client : undefined;
     } catch (error) {
+      // Whoever answers is asked no other way: http would show a login to everybody.
+      if (!hasCode(error, 'network')) throw error;
       failure ??= error;
     }
   }
