@@ -113,7 +113,7 @@ async function ping(host: string, allowHttp: boolean, http: HttpOptions): Promis
       const { status, body } = await httpRequest(new URL('_ping', base), http);
       body.destroy();
       if (status === 200) return base;
-      failed ??= new DockerError(
+      failed = new DockerError(
         'registry',
         `${host} is not a docker registry: it has neither /v2/ nor /v1/_ping`,
       );
