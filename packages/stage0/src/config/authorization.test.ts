@@ -36,7 +36,7 @@ describe('downloadHeaders', () => {
   });
   it('signs as Amazon documents it', () => {
     const url = 'https://examplebucket.s3.amazonaws.com/?lifecycle';
-    const headers = downloadHeaders(auth, url, new Date('2013-05-24T00:00:00Z'));
+    const headers = downloadHeaders(auth, url, { now: new Date('2013-05-24T00:00:00Z') });
     assert.equal(headers['X-Amz-Date'], '20130524T000000Z');
     assert.equal(
       headers['Authorization'],

@@ -17,6 +17,8 @@ export interface FindOptions {
   readonly pullPolicy: PullPolicy;
   /** Fetch what the image depends on, too. */
   readonly dependencies: boolean;
+  /** What must have ended before the store is asked for a name: it may bring the image. */
+  readonly earlier?: Promise<unknown>;
 }
 
 /** The image for `run`, `prepare` and stage1: an ID is looked up in the store, anything else is fetched. */
@@ -49,10 +51,20 @@ export async function fetchImage(
 ): Promise<ImageKey> {
   const { parseImageReference } = await import('../image-ref/parse.ts');
   const { fetchReference } = await import('./fetcher.ts');
-  const key = await fetchReference(context, parseImageReference(argument, context.cwd), options);
-  if (options.dependencies && (context.store.readManifest(key).dependencies ?? []).length > 0) {
-    const { fetchDependencies } = await import('./dependencies.ts');
-    await fetchDependencies(context, key, options.pullPolicy);
-  }
+  const reference = parseImageReference(argument, context.cwd);
+  if (reference.kind === 'name' && options.pullPolicy !== 'update') await options.earlier;
+  const key = await fetchReference(context, reference, options);
+  if (options.dependencies) await fetchDependenciesOf(context, key, options.pullPolicy);
   return key;
+}
+
+/** Fetches what a stored image depends on. @throws FetchError, StoreError, UnpackError, SpecError */
+export async function fetchDependenciesOf(
+  context: FetchContext,
+  key: ImageKey,
+  pullPolicy: PullPolicy,
+): Promise<void> {
+  if ((context.store.readManifest(key).dependencies ?? []).length === 0) return;
+  const { fetchDependencies } = await import('./dependencies.ts');
+  await fetchDependencies(context, key, pullPolicy);
 }

@@ -22,7 +22,7 @@ export const DEFAULT_PATIENCE: Patience = {
 export interface BlobSource {
   readonly url: URL;
   /** Requests the bytes from `offset` on; the answer is 200 or 206. */
-  open(offset: number): Promise<HttpResponse>;
+  open(offset: number, signal: AbortSignal): Promise<HttpResponse>;
 }
 
 /** Iterated once. */
@@ -30,7 +30,7 @@ export class BlobStream {
   readonly #source: BlobSource;
   readonly #patience: Patience;
   #response: HttpResponse | undefined;
-  #closed = false;
+  readonly #abort = new AbortController();
 
   constructor(source: BlobSource, patience: Patience = DEFAULT_PATIENCE) {
     this.#source = source;
@@ -44,15 +44,11 @@ export class BlobStream {
 
   /** Ends the transfer, also in the middle. */
   close(): void {
-    this.#closed = true;
-    this.#response?.body.destroy();
+    this.#abort.abort();
   }
 
-  async #open(offset: number): Promise<HttpResponse> {
-    const response = await this.#source.open(offset);
-    if (!this.#closed) return response;
-    response.body.destroy();
-    throw new FetchError('network', `${this.#source.url.host}: closed before the answer came`);
+  #open(offset: number): Promise<HttpResponse> {
+    return this.#source.open(offset, this.#abort.signal);
   }
 
   /** @throws FetchError */
@@ -77,7 +73,7 @@ export class BlobStream {
           return;
         } catch (error) {
           const failure = networkError(url, error);
-          if (this.#closed || !hasCode(failure, 'network')) throw failure;
+          if (!hasCode(failure, 'network')) throw failure;
           breaks = offset - offsetAtBreak >= progressBytes ? 1 : breaks + 1;
           offsetAtBreak = offset;
           if (breaks > maxBreaks) throw failure;

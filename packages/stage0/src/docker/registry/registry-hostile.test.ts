@@ -15,6 +15,7 @@ import { end, type HostileRegistry, startHostileRegistry } from '@rkt/testkit/re
 
 import { EMPTY_CONFIG } from '../../config/config.ts';
 import type { OciImage } from '../oci-image.ts';
+import { requestToken } from './token.ts';
 import { type ContextOverrides, readLayer, TestContext } from '../testing/test-context.ts';
 
 const LOGIN = { user: 'me', password: 'secret' };
@@ -380,6 +381,53 @@ describe('hostile registries', () => {
     });
   });
 
+  describe('that stall', () => {
+    const times = { paceMs: 50, minBytes: 1000 };
+    const trickle = (): void =>
+      registry.misbehave(new RegExp(layer.digest), ({ headers }, response) => {
+        const from = Number(/\d+/.exec(headers.range ?? '0')?.[0]);
+        response.writeHead(from > 0 ? 206 : 200, {
+          'Content-Length': layer.bytes.length - from,
+          ...(from > 0 && {
+            'Content-Range': `bytes ${from}-${layer.bytes.length - 1}/${layer.bytes.length}`,
+          }),
+        });
+        const timer = setInterval(() => response.write(Buffer.alloc(1)), 10);
+        response.on('close', () => clearInterval(timer));
+      });
+    it('are tried again, and given up', async () => {
+      trickle();
+      using the = new TestContext();
+      await assert.rejects(the.read(argument(), { times }), /stalled, \d+ bytes in 0\.05 s$/);
+      assert.equal(registry.requestsOf(new RegExp(layer.digest)).length, 4);
+    });
+    it('before they answer are given up', async () => {
+      registry.misbehave(/manifests/, () => true);
+      using the = new TestContext();
+      await assert.rejects(the.read(argument(), { times: { answerMs: 50 } }), /no answer after 0\.05 s$/);
+    });
+  });
+
+  it('on the network do not make us ask what only this machine can reach', async () => {
+    other.auth = { kind: 'bearer' };
+    const challenge = { scheme: 'bearer', parameters: new Map([['realm', `${other.url}/token`]]) };
+    const request = (namedBy: 'network' | 'loopback'): Promise<string> =>
+      requestToken(challenge, {
+        registry: new URL('https://registry.example.com/v2/'),
+        repository: 'a',
+        login: undefined,
+        dockerAuth: new Map(),
+        allowHttp: true,
+        http: { insecureTls: false, login: {}, env: {}, namedBy },
+      });
+    await assert.rejects(request('network'), {
+      code: 'redirect',
+      message: /which only this machine can reach/,
+    });
+    assert.deepEqual(other.requests, []);
+    assert.equal(await request('loopback'), 'token-1');
+  });
+
   it('leave nothing open when an image is closed in the middle', async () => {
     registry.misbehave(new RegExp(layer.digest), (_request, response) => {
       response.writeHead(200, { 'Content-Length': layer.bytes.length });
@@ -389,7 +437,7 @@ describe('hostile registries', () => {
     const opened = await the.open(argument());
     const reading = readLayer(opened, opened.layers[0] ?? assert.fail());
     await opened.close();
-    await assert.rejects(reading, { code: 'network' });
+    await assert.rejects(reading, { code: 'cancelled' });
   });
 
   it('do not get far with labels and annotations that look like ours', async () => {

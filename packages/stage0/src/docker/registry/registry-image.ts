@@ -109,14 +109,18 @@ async function openLayer(
   client: RegistryClient,
   layer: OciLayer,
   streams: Set<BlobStream>,
-  { patience }: RegistryImageOptions,
+  { patience, signal }: RegistryImageOptions,
 ): Promise<LayerStream> {
   const digest = parseDigest(layer.digest, 'layer');
   const path = `blobs/${digest.text}`;
   const source = {
     url: client.url(path),
-    open: (offset: number): ReturnType<RegistryClient['get']> =>
-      client.get(path, offset === 0 ? {} : { Range: `bytes=${offset}-` }),
+    open: (offset: number, own: AbortSignal): ReturnType<RegistryClient['get']> =>
+      client.get(
+        path,
+        offset === 0 ? {} : { Range: `bytes=${offset}-` },
+        signal === undefined ? own : AbortSignal.any([own, signal]),
+      ),
   };
   const stream = new BlobStream(source, patience);
   streams.add(stream);
@@ -138,7 +142,7 @@ async function* shown(
   { digest, sizeBytes }: OciLayer,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const [algorithm = '', hex = ''] = digest.split(':');
-  const progress = new Progress(
+  using progress = new Progress(
     `Downloading ${algorithm}:${hex.slice(0, 11)}`,
     sizeBytes < 0 ? undefined : sizeBytes,
   );

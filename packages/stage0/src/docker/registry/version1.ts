@@ -101,7 +101,8 @@ async function openSession(endpoint: Endpoint, options: RegistryImageOptions): P
   return {
     base: endpointUrl(response.header('x-docker-endpoints'), base),
     headers: sessionHeaders(response),
-    http,
+    // What it names is no nearer than itself.
+    http: { ...http, namedBy: response.server },
   };
 }
 
@@ -204,7 +205,10 @@ async function fetchLayer(session: Session, id: string, options: RegistryImageOp
   const stream = new BlobStream(
     {
       url: new URL(path, session.base),
-      open: (offset) => get(session, path, offset === 0 ? {} : { Range: `bytes=${offset}-` }),
+      open: (offset, signal) => {
+        const http = { ...session.http, signal };
+        return get({ ...session, http }, path, offset === 0 ? {} : { Range: `bytes=${offset}-` });
+      },
     },
     options.patience,
   );

@@ -37,6 +37,7 @@ export class TestContext implements Disposable {
         paths: false,
         seccomp: false,
       },
+      keystore: undefined,
       logger: createLogger({ prefix: 'image', debug: true, write: (text) => this.log.push(text.trimEnd()) }),
       debug: true,
       trustKeysFromHttps: false,
