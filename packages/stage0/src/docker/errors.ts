@@ -11,6 +11,8 @@ export type DockerErrorCode =
   | 'digest-mismatch'
   /** No such tag, digest or archive member. */
   | 'not-found'
+  /** The image is the one that is known already; no error to users. */
+  | 'unchanged'
   /** The image has no variant for this machine. */
   | 'no-platform'
   /** The registry wants a login, or refuses the one it got. */

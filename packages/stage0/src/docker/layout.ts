@@ -33,13 +33,13 @@ export async function openLayout(
   tree: FileTree,
   source: 'oci' | 'oci-archive',
   request: LayoutRequest,
-  platform: Platform,
+  wanted: { readonly platform: Platform; readonly known?: string },
 ): Promise<OciImage> {
   try {
     checkVersion(tree);
     const candidates = chooseImages(tree, request);
     const reference = referenceOf(candidates, request);
-    const loaded = await loadImage(manifestsOf(tree, candidates), { reference, platform });
+    const loaded = await loadImage(manifestsOf(tree, candidates), { reference, ...wanted });
     return localImage(loaded, { reference, source, tree, fileOf: (_layer, digest) => blobName(digest) });
   } catch (error) {
     tree.close();

@@ -48,10 +48,18 @@ const MAX_DEPTH = 3;
 /** What all sources give. */
 export type LoadedImage = Pick<OciImage, 'manifestDigest' | 'config' | 'layers' | 'legacy'>;
 
-/** @throws DockerError, and what the source throws */
+/** Which image. */
+export interface LoadRequest {
+  readonly reference: DockerReference;
+  readonly platform: Platform;
+  /** Digest of a manifest that is not wanted again: nothing is read behind it. */
+  readonly known?: string;
+}
+
+/** @throws DockerError (`unchanged` for the manifest that is known), and what the source throws */
 export async function loadImage(
   source: ManifestSource,
-  { reference, platform }: { readonly reference: DockerReference; readonly platform: Platform },
+  { reference, platform, known }: LoadRequest,
 ): Promise<LoadedImage> {
   const root = await source.root();
   let found =
@@ -66,6 +74,8 @@ export async function loadImage(
         continue;
       }
       case 'manifest': {
+        if (known !== undefined && known === sha256Of(found.bytes))
+          refuse('unchanged', `${found.what} is known`);
         const config = await readConfig(source, manifest.config, found.what);
         return {
           manifestDigest: sha256Of(found.bytes),

@@ -1,6 +1,8 @@
 // Opens an image of the docker and OCI world wherever it is (contract stage0 5). Runs in stage0; what one source needs is
 // loaded with it.
 
+import { hasCode } from '@rkt/diagnostics/rkt-error';
+
 import type { FetchContext } from '../fetch/context.ts';
 import type { ContainerReference } from '../image-ref/parse.ts';
 import type { Platform } from './manifest.ts';
@@ -15,6 +17,24 @@ export interface OpenImageOptions extends Partial<
 > {
   /** Instead of this machine's. */
   readonly platform?: Platform;
+  /** Digest of the manifest of an image that is not wanted again. */
+  readonly known?: string;
+}
+
+/**
+ * As {@link openImage}, but undefined when the image's manifest is the `known` one: then nothing else was asked for.
+ */
+export async function openChangedImage(
+  context: FetchContext,
+  reference: ContainerReference,
+  known: string | undefined,
+): Promise<OciImage | undefined> {
+  try {
+    return await openImage(context, reference, known === undefined ? {} : { known });
+  } catch (error) {
+    if (hasCode(error, 'unchanged')) return undefined;
+    throw error;
+  }
 }
 
 // Logins and tokens are asked for once in a command, however many images it fetches.
@@ -27,14 +47,15 @@ const authorizations = new WeakMap<FetchContext, Map<string, string>>();
 export async function openImage(
   context: FetchContext,
   reference: ContainerReference,
-  { platform = hostPlatform(), ...tuning }: OpenImageOptions = {},
+  { platform = hostPlatform(), known, ...tuning }: OpenImageOptions = {},
 ): Promise<OciImage> {
+  const wanted = known === undefined ? { platform } : { platform, known };
   switch (reference.kind) {
     case 'docker': {
       const { openRegistryImage } = await import('./registry/registry-image.ts');
       return await openRegistryImage(parseDockerReference(reference.reference), {
         ...registryOptions(context),
-        platform,
+        ...wanted,
         ...tuning,
       });
     }
@@ -42,7 +63,7 @@ export async function openImage(
       const { openLayout } = await import('./layout.ts');
       const { directoryTree } = await import('./file-tree.ts');
       const request = { ...reference, file: reference.path };
-      return await openLayout(directoryTree(reference.path), 'oci', request, platform);
+      return await openLayout(directoryTree(reference.path), 'oci', request, wanted);
     }
     case 'oci-archive': {
       const { openLayout } = await import('./layout.ts');
@@ -52,7 +73,7 @@ export async function openImage(
         await archiveTree(reference.path, context.store.data),
         'oci-archive',
         request,
-        platform,
+        wanted,
       );
     }
     case 'docker-archive': {

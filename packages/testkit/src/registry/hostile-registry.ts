@@ -74,26 +74,21 @@ export async function startHostileRegistry({
     const path = request.url.replace(/\?.*/s, '');
     const found = behaviours.toReversed().filter((each) => each.path.test(path));
     if (found.some(({ behaviour }) => behaviour(request, response) !== false)) return;
-    if (path === '/token') return void giveToken(request, response);
+    if (path === '/token') return giveToken(request, response);
     response.setHeader('Docker-Distribution-API-Version', 'registry/2.0');
     if (!isAllowed(request)) {
       response.setHeader('WWW-Authenticate', challenge());
-      return void end(
+      return end(
         response,
         401,
         '{"errors":[{"code":"UNAUTHORIZED","message":"log in"}]}',
         'application/json',
       );
     }
-    if (path === '/v2/') return void end(response, 200, '{}', 'application/json');
+    if (path === '/v2/') return end(response, 200, '{}', 'application/json');
     const object = objects.get(path);
     if (object === undefined) {
-      return void end(
-        response,
-        404,
-        '{"errors":[{"code":"UNKNOWN","message":"not here"}]}',
-        'application/json',
-      );
+      return end(response, 404, '{"errors":[{"code":"UNKNOWN","message":"not here"}]}', 'application/json');
     }
     sendObject(request, response, object);
   };

@@ -49,12 +49,14 @@ export function tlsIdentity(tmp: TempDir, { host, expired = false }: TlsFaults =
   openssl(['req', ...newKey, '-subj', `/CN=${host ?? 'localhost'}`, '-keyout', keyFile, '-out', request]);
   const names = host === undefined ? 'DNS:localhost,IP:127.0.0.1' : `DNS:${host}`;
   writeFileSync(tmp.join('extensions'), `subjectAltName=${names}\n`);
-  const signing = ['-CA', caFile, '-CAkey', caKey, '-CAcreateserial', '-extfile', tmp.join('extensions')];
-  openssl([
-    ...['x509', '-req', '-in', request, '-out', certFile, ...signing],
-    // Days of the past: not valid any more.
-    ...['-days', expired ? '-1' : '2'],
-  ]);
+  const [authority, extensions] = [
+    ['-CA', caFile, '-CAkey', caKey, '-CAcreateserial'],
+    tmp.join('extensions'),
+  ];
+  // Days of the past: not valid any more.
+  const days = expired ? '-1' : '2';
+  const wanted = ['-in', request, '-out', certFile, '-days', days, '-extfile', extensions];
+  openssl(['x509', '-req', ...wanted, ...authority]);
   const read = (file: string): string => readFileSync(file, 'utf8');
   return { ca: read(caFile), cert: read(certFile), key: read(keyFile), caFile, certFile, keyFile };
 }

@@ -2,6 +2,7 @@
 
 import type { Logger } from '@rkt/diagnostics/logger';
 import { printable, quote } from '@rkt/diagnostics/quote';
+import { hasCode } from '@rkt/diagnostics/rkt-error';
 import type { DataDir } from '@rkt/pod-layout/data-dir';
 
 import type { DockerMirror } from '../../config/config.ts';
@@ -23,6 +24,8 @@ import { type Endpoint, endpointsOf } from './endpoint.ts';
 export interface RegistryImageOptions extends RegistryOptions {
   readonly mirrors: ReadonlyMap<string, readonly DockerMirror[]>;
   readonly platform: Platform;
+  /** Digest of a manifest that is not wanted again. */
+  readonly known?: string;
   readonly logger: Logger;
   /** For layers whose digest nobody tells. */
   readonly data: DataDir;
@@ -39,6 +42,7 @@ export async function openRegistryImage(
     try {
       return await openAt(endpoint, reference, options);
     } catch (error) {
+      if (hasCode(error, 'unchanged')) throw error;
       options.logger.info(`mirror ${endpoint.host}: ${printable((error as Error).message)}`);
     }
   }
@@ -63,7 +67,7 @@ async function openVersion2(
   reference: DockerReference,
   options: RegistryImageOptions,
 ): Promise<OciImage> {
-  const loaded = await loadImage(manifestsOf(client, reference), { reference, platform: options.platform });
+  const loaded = await loadImage(manifestsOf(client, reference), { reference, ...options });
   const streams = new Set<BlobStream>();
   return {
     ...loaded,

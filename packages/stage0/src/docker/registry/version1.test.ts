@@ -30,18 +30,18 @@ describe('old registries', () => {
       registry.misbehave(/^\/v2\/$/, (_request, response) => end(response, 404));
       registry.misbehave(/^\/v1\//, ({ url, headers }, response) => {
         const path = url.slice('/v1/'.length);
-        if (path === '_ping') return void end(response, 200, 'true');
+        if (path === '_ping') return end(response, 200, 'true');
         if (path === 'repositories/acme/srv/images') {
           response.setHeader('X-Docker-Token', 'signature=x,repository="acme/srv",access=read');
           response.setHeader('Set-Cookie', 'session=abc; Path=/; HttpOnly');
           response.setHeader('X-Docker-Endpoints', registry.host);
-          return void end(response, 200, '[]', JSON_TYPE);
+          return end(response, 200, '[]', JSON_TYPE);
         }
         const allowed =
           headers.authorization === 'Token signature=x,repository="acme/srv",access=read' &&
           headers.cookie === 'session=abc';
         const body = answers[path];
-        if (!allowed || body === undefined) return void end(response, allowed ? 404 : 401);
+        if (!allowed || body === undefined) return end(response, allowed ? 404 : 401);
         response.writeHead(200);
         response.end(body);
       });
