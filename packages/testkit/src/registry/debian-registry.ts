@@ -46,6 +46,8 @@ export async function startDebianRegistry({
       addr: '127.0.0.1:0',
       ...(identity !== undefined && { tls: { certificate: identity.certFile, key: identity.keyFile } }),
     },
+    // Pushing manifests of schema 1 has to be asked for.
+    compatibility: { schema1: { enabled: true } },
     ...(login !== undefined && {
       auth: { htpasswd: { realm: 'test', path: writePasswords(tmp, login.user, login.password) } },
     }),
