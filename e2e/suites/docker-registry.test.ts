@@ -193,6 +193,15 @@ suite('docker registry', ['root', 'busybox', ...PROGRAMS], (the) => {
     assert.doesNotMatch(second.stderr, /Downloading/);
   });
 
+  it('layers have a bar each on a terminal', async () => {
+    logIn();
+    const image = `docker://${registry.host}/acme/hello`;
+    const { output, status } = await rkt.startOnTerminal([INSECURE, 'fetch', image]).ended;
+    assert.equal(status, 0, output);
+    const bars = new Set(output.match(/Downloading sha256:[0-9a-f]{11}: \[=+\]/g));
+    assert.equal(bars.size, 2, output);
+  });
+
   it('images that are not there are named', async () => {
     logIn();
     await rkt.fails(
