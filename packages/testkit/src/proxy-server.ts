@@ -39,8 +39,12 @@ export async function startProxyServer({ routes, authorization }: ProxyOptions):
       answer.pipe(outgoing);
     }).end();
   });
+  // The server does not count connections that became tunnels.
+  const tunnels = new Set<Socket>();
   server.on('connect', (incoming: IncomingMessage, client: Socket, head: Buffer) => {
     requests.push(`CONNECT ${incoming.url}`);
+    tunnels.add(client);
+    client.on('close', () => tunnels.delete(client));
     client.on('error', () => undefined);
     const port = routes[incoming.url ?? ''];
     if (!isWelcome(incoming)) return client.end('HTTP/1.1 407 Proxy Authentication Required\r\n\r\n');
@@ -58,6 +62,7 @@ export async function startProxyServer({ routes, authorization }: ProxyOptions):
     url: `http://127.0.0.1:${port}`,
     requests,
     [Symbol.asyncDispose]: async () => {
+      for (const tunnel of tunnels) tunnel.destroy();
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
     },

@@ -212,11 +212,10 @@ function isAmbiguous(response: HttpResponse): boolean {
 
 // Some servers send the rest with status 200, some ignore the range and send all of it.
 function sendsWhole(response: HttpResponse, offset: number, total: number | undefined): boolean {
-  if (offset === 0) return false;
-  if (response.status === 200) return total !== undefined && contentLength(response) === total;
-  const start = /^bytes ([0-9]+)-/.exec(response.header('content-range') ?? '')?.[1];
-  if (start === undefined || Number(start) === offset) return false;
-  if (Number(start) === 0) return true;
+  if (response.status === 200) return offset > 0 && total !== undefined && contentLength(response) === total;
+  const start = Number(/^bytes ([0-9]+)-/.exec(response.header('content-range') ?? '')?.[1] ?? offset);
+  if (start === offset) return false;
+  if (start === 0) return true;
   throw new FetchError('network', `server sent bytes from ${start} instead of ${offset}`);
 }
 

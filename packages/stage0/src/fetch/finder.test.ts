@@ -10,6 +10,7 @@ import { type ImageServer, startImageServer } from '@rkt/testkit/image-server';
 import type { InsecureOptions, PullPolicy } from '../cli/requests.ts';
 import { EMPTY_CONFIG } from '../config/config.ts';
 import { TestStore } from '../store/testing/test-store.ts';
+import { type Keystore, openKeystore } from '../trust/keystore.ts';
 import { type FetchContext, fetchImage, findImage } from './finder.ts';
 
 const SECURE: InsecureOptions = {
@@ -43,6 +44,8 @@ describe('finding images', () => {
     };
   });
   afterEach(() => the[Symbol.dispose]());
+  const keystore = (): Keystore =>
+    openKeystore({ systemConfig: the.tmp.join('system'), localConfig: the.tmp.join('local') });
 
   const fetched = (argument: string, pullPolicy: PullPolicy = 'new'): Promise<ImageKey> =>
     fetchImage(context, argument, { pullPolicy, dependencies: true });
@@ -125,7 +128,7 @@ describe('finding images', () => {
       assert.match(String(await failure(fetched(`${directory}/../x.aci`))), /error opening ACI file/);
     });
     it('needs their signatures unless told otherwise', async () => {
-      context = { ...context, insecure: SECURE };
+      context = { ...context, insecure: SECURE, keystore: keystore() };
       const { path: file } = the.write();
       const signature = file.replace(/\.aci$/, '.aci.asc');
       assert.deepEqual(await failure(fetched(file)), [
@@ -133,7 +136,7 @@ describe('finding images', () => {
         `open ${signature}: no such file or directory`,
       ]);
       writeFileSync(signature, 'signature');
-      assert.match(String(await failure(fetched(file))), /cannot verify the signature of image/);
+      assert.match(String(await failure(fetched(file))), /no valid signatures found in signature file/);
       assert.deepEqual(the.store.list(), []);
     });
   });
@@ -220,14 +223,14 @@ describe('finding images', () => {
       assert.deepEqual(readdirSync(path.join(the.data, 'cas/tmp')), []);
     });
     it('downloads nothing whose signature it cannot verify', async () => {
-      context = { ...context, insecure: SECURE };
+      context = { ...context, insecure: SECURE, keystore: keystore() };
       const url = server.serve('/a.aci', { body: image().bytes });
       assert.deepEqual(await failure(fetched(url)), [
         'error downloading the signature file',
         'bad HTTP status code: 404',
       ]);
       server.serve('/a.aci.asc', { body: 'signature' });
-      assert.match(String(await failure(fetched(url))), /cannot verify the signature/);
+      assert.match(String(await failure(fetched(url))), /no valid signatures found in signature file/);
       assert.deepEqual(server.requestsOf('/a.aci'), []);
     });
   });

@@ -8,6 +8,7 @@ import type { ImageManifest } from '@rkt/spec/image-manifest';
 import type { ImageName } from '@rkt/spec/image-name';
 
 import { downloadHeaders } from '../config/authorization.ts';
+import type { ImportInspector } from '../store/import.ts';
 import type { RemoteRow } from '../store/rows.ts';
 import { isFresh } from './cache-control.ts';
 import type { FetchContext } from './context.ts';
@@ -100,6 +101,9 @@ async function downloadImage(
   if (keystore !== undefined && http.insecureTls) logger.info('warning: TLS verification has been disabled');
   // Before the image, which is large: what has no signature is not downloaded.
   const early = keystore && (await getSignature(signature, signatureFile, signatureHttp, logger));
+  const inspect = (bytes: Buffer): Promise<ImportInspector> | undefined =>
+    keystore && signatureInspector(keystore, bytes, logger, wanted?.expect);
+  const known = early && (await inspect(early));
   if (keystore !== undefined && early !== undefined && wanted !== undefined) {
     const { assertKnownSigner } = await import('../trust/verify.ts');
     await assertKnownSigner(keystore, wanted.image.name, early);
@@ -112,9 +116,9 @@ async function downloadImage(
     store.touch(stored.key);
     return stored.key;
   }
-  const verified =
-    keystore && (early ?? (await downloadDeferredSignature(new URL(signature), signatureHttp, logger)));
-  const inspector = verified && (await signatureInspector(keystore, verified, logger, wanted?.expect));
+  const inspector =
+    known ??
+    (keystore && (await inspect(await downloadDeferredSignature(new URL(signature), signatureHttp, logger))));
   const key = await importFile(context, found.fd, text, {
     unpack,
     inspector,

@@ -24,11 +24,19 @@ export interface KeyDiscovery {
   readonly tried: (prefix: string, reason: unknown) => void;
 }
 
+// Two images at a time must not show their keys between each other's questions, nor ask twice for the same key.
+let turn: Promise<void> = Promise.resolve();
+
 /**
  * Trusts the keys that the owner of `imageName` offers, as the user decides. Nothing happens when there is a key for
  * the name already, or when no signatures are verified. What goes wrong is logged: a root key may still fit.
  */
 export async function ensureKeys(context: FetchContext, imageName: string): Promise<void> {
+  turn = turn.then(() => ensureKeysNow(context, imageName));
+  return turn;
+}
+
+async function ensureKeysNow(context: FetchContext, imageName: string): Promise<void> {
   const { keystore, insecure, logger, config, env, debug } = context;
   if (keystore === undefined) return;
   try {

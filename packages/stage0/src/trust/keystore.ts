@@ -100,13 +100,13 @@ export class Keystore {
 
   /**
    * Trusts a key for all images below `prefix`, or for all images without one. Returns the file.
-   * @throws SpecError when `prefix` cannot begin an image name, KernelError
+   * @throws SpecError or TrustError `bad-prefix` when `prefix` cannot begin an image name, KernelError
    */
   add(prefix: string | undefined, fingerprint: string, content: Uint8Array): string {
     const directory =
       prefix === undefined
         ? rootKeysDir(this.#local)
-        : path.join(prefixKeysDir(this.#local), ...parseAcIdentifier(prefix).split('/'));
+        : path.join(prefixKeysDir(this.#local), ...prefixComponents(prefix));
     makeDirectories(directory);
     checkedPath(this.#local, directory);
     const file = path.join(directory, fingerprint);
@@ -128,9 +128,22 @@ function rootDirectory(config: string): string[] {
 // From the first component down: keys of example.com count for example.com/web, but not for example.community.
 function prefixDirectories(config: string, name: string): string[] {
   const root = prefixKeysDir(config);
-  return checkedPath(config, path.join(root, ...name.split('/'))).filter((directory) =>
+  return checkedPath(config, path.join(root, ...safeComponents(name))).filter((directory) =>
     directory.startsWith(`${root}/`),
   );
+}
+
+function prefixComponents(prefix: string): string[] {
+  const components = safeComponents(parseAcIdentifier(prefix));
+  if (components.length === prefix.split('/').length) return components;
+  throw new TrustError('bad-prefix', `${quote(prefix)} cannot be the beginning of an image name`);
+}
+
+// Image names may have components that mean something else to the kernel: nothing is trusted below them.
+function safeComponents(name: string): string[] {
+  const components = name.split('/');
+  const end = components.findIndex((component) => ['', '.', '..'].includes(component));
+  return end === -1 ? components : components.slice(0, end);
 }
 
 // The directories from `config` down to `target`, as far as they exist. All of them must be what they seem: whoever

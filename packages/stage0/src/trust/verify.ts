@@ -153,8 +153,8 @@ async function checkPacket(packet: SignaturePacket, key: Key, hash: Hash | undef
   Object.assign(packet, { hashed: hash.copy().update(hashedTrailer(packet)).digest() });
   await packet.verify(signingKey.keyPacket, signatureType, {}, now, true, config);
   if (signingKey.keyPacket.created > created) throw new Error('key is newer than the signature');
-  // At the time of the signature; and now, as whoever steals an old key can date signatures back.
-  await key.getSigningKey(issuerKeyID, created);
+  // Now, not when it says it was made: whoever steals an old key can date signatures back. (A key that has not expired
+  // by now had not then either, and its owner may have prolonged it since.)
   await key.getSigningKey(issuerKeyID, now);
 }
 
