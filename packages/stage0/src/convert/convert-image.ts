@@ -41,8 +41,8 @@ export interface ConvertOptions {
   readonly progress?: () => void;
 }
 
-// Downloads that wait for the network leave the processor to others; more would only cost memory.
-const LAYERS_AT_ONCE = 4;
+// As docker does; more would only cost memory.
+const LAYERS_AT_ONCE = 3;
 
 /**
  * Brings `image` into the store as one squashed image, and into the tree store. Marked latest if its tag is `latest`.

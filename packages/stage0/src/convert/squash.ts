@@ -7,7 +7,7 @@ import type { RootfsSink } from '../unpack/aci-reader.ts';
 import type { BytePath } from '../unpack/byte-path.ts';
 import type { UnpackedLayer } from './layer-entries.ts';
 import { type Inode, type MergedEntry, MergedTree } from './merged-tree.ts';
-import { openContents, readContents } from './receive-layer.ts';
+import { openArchive, readContents } from './receive-layer.ts';
 
 const BUFFER_BYTES = 1024 * 1024;
 
@@ -58,7 +58,7 @@ class Contents implements Disposable {
   #open(layer: number): number {
     if (this.#current?.layer === layer) return this.#current.fd;
     this.#close();
-    const fd = openContents(this.#layers[layer] as UnpackedLayer);
+    const fd = openArchive(this.#layers[layer] as UnpackedLayer);
     this.#current = { layer, fd };
     return fd;
   }
@@ -70,6 +70,6 @@ class Contents implements Disposable {
 
   [Symbol.dispose](): void {
     this.#close();
-    for (const { contents } of this.#layers) rmSync(contents, { force: true });
+    for (const { archive } of this.#layers) rmSync(archive, { force: true });
   }
 }
