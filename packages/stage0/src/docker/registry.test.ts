@@ -272,6 +272,16 @@ describe('images in registries', () => {
       await the.read(`docker://${registry.host}/acme/srv`);
       assert.match(the.log.join('\n'), /connection refused/);
     });
+    it('come from the registry where the mirror lacks a layer', async () => {
+      const built = buildOciImage();
+      registry.put('acme/srv', 'latest', built);
+      mirror.put('acme/srv', 'latest', built);
+      mirror.misbehave(new RegExp(built.layers[0]?.digest ?? ''), (_request, response) => end(response, 404));
+      using the = new TestContext({ config: mirrored() });
+      const { layers } = await the.read(`docker://${registry.host}/acme/srv`);
+      assert.deepEqual(layers, [built.layers[0]?.bytes]);
+      assert.deepEqual(urls(), ['/v2/', `/v2/acme/srv/blobs/${built.layers[0]?.digest}`]);
+    });
     it('do not send the login of the registry to the mirror', async () => {
       mirror.auth = { kind: 'basic', ...LOGIN };
       registry.put('acme/srv', 'latest', buildOciImage());
