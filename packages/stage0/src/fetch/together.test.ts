@@ -54,13 +54,18 @@ describe('together', () => {
   });
   it('lets work wait for what is before it', async () => {
     const events: number[] = [];
-    const work = async (item: number, { earlier }: Turn): Promise<void> => {
+    const work = async (item: number, { earlier }: Turn): Promise<number> => {
       if (item > 2) await earlier;
       else await sleep(10 * (3 - item));
       events.push(item);
+      return item;
     };
-    await together([0, 1, 2, 3, 4, 5, 6], work, () => undefined);
-    assert.deepEqual(events, [2, 1, 0, 3, 4, 5, 6]);
+    const deliver = async (item: number): Promise<void> => {
+      await sleep(1);
+      events.push(item * 10);
+    };
+    await together([0, 1, 2, 3, 4, 5, 6], work, deliver);
+    assert.deepEqual(events, [2, 1, 0, 0, 10, 20, 3, 30, 4, 40, 5, 50, 6, 60]);
   });
   it('does nothing with nothing', () => together([], assert.fail, assert.fail));
 });

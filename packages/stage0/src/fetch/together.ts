@@ -10,8 +10,8 @@ const AT_ONCE = 4;
 export interface Turn {
   /** Ends the work: a failure that counts more made it useless. */
   readonly signal: AbortSignal;
-  /** Settles when the work on all items before is over. */
-  readonly earlier: Promise<unknown>;
+  /** Settles when the results of all items before were delivered, or will not be. */
+  readonly earlier: Promise<void>;
 }
 
 /**
@@ -27,6 +27,7 @@ export async function together<Item, Result>(
     item,
     controller: new AbortController(),
     outcome: Promise.withResolvers<Result>(),
+    delivered: Promise.withResolvers<void>(),
   }));
   const cancelFrom = (index: number): void => {
     for (const { controller } of jobs.slice(index)) controller.abort();
@@ -39,7 +40,7 @@ export async function together<Item, Result>(
       const { signal } = job.controller;
       try {
         if (signal.aborted) throw new FetchError('cancelled', 'cancelled');
-        const earlier = Promise.allSettled(jobs.slice(0, index).map(({ outcome }) => outcome.promise));
+        const earlier = jobs[index - 1]?.delivered.promise ?? Promise.resolve();
         job.outcome.resolve(await work(job.item, { signal, earlier }));
       } catch (error) {
         job.outcome.reject(error);
@@ -51,9 +52,13 @@ export async function together<Item, Result>(
   for (const { outcome } of jobs) outcome.promise.catch(() => undefined);
   const workers = Array.from({ length: Math.min(AT_ONCE, jobs.length) }, worker);
   try {
-    for (const { outcome } of jobs) await deliver(await outcome.promise);
+    for (const { outcome, delivered } of jobs) {
+      await deliver(await outcome.promise);
+      delivered.resolve();
+    }
   } finally {
     cancelFrom(0);
+    for (const { delivered } of jobs) delivered.resolve();
     await Promise.all(workers);
   }
 }
