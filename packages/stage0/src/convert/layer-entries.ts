@@ -35,8 +35,11 @@ const NO_NAME = Buffer.alloc(0);
 export class LayerCollector implements EntrySink {
   readonly entries: LayerEntry[] = [];
   readonly #limits: ArchiveLimits;
-  #piece: Buffer = NO_NAME;
+  // Of the current piece: where it is in memory, where in the archive, and where the next one will be. Its memory may be
+  // gone when the next one comes.
+  #byteOffset = 0;
   #position = 0;
+  #next = 0;
   #fileBytes = 0;
   #offset = 0;
   #stored = 0;
@@ -47,8 +50,9 @@ export class LayerCollector implements EntrySink {
 
   /** The reader gets `bytes` next. */
   piece(bytes: Buffer): void {
-    this.#position += this.#piece.length;
-    this.#piece = bytes;
+    this.#byteOffset = bytes.byteOffset;
+    this.#position = this.#next;
+    this.#next += bytes.length;
   }
 
   entry(entry: TarEntry): void {
@@ -69,7 +73,7 @@ export class LayerCollector implements EntrySink {
 
   // What comes is a part of the piece, and all of a file lies together.
   data(bytes: Buffer): void {
-    if (this.#stored === 0) this.#offset = this.#position + bytes.byteOffset - this.#piece.byteOffset;
+    if (this.#stored === 0) this.#offset = this.#position + bytes.byteOffset - this.#byteOffset;
     this.#stored += bytes.length;
   }
 
