@@ -100,9 +100,7 @@ async function convertLayers(
   using scratch = new Scratch(casTmpDir(context.store.data));
   const layers = await receiveLayers(context, image, scratch.directory, options);
   const merged = mergeLayers(layers);
-  return await importConverted(context, image, manifest, options, (sink) =>
-    writeMerged(merged, sink),
-  );
+  return await importConverted(context, image, manifest, options, (sink) => writeMerged(merged, sink));
 }
 
 /** Base first. A layer that is there twice is received once. */
