@@ -99,6 +99,7 @@ describe('images of registries', () => {
       insecure: { image: true, http: true } as FetchContext['insecure'],
       logger: createLogger({ prefix: 'image', debug: true, write: (text) => the.log.push(text) }),
       debug: true,
+      keystore: undefined,
       trustKeysFromHttps: false,
       env: {},
       cwd: none,
