@@ -261,14 +261,14 @@ suite('discovery', ['root', 'program:openssl'], () => {
         const platform = `,os=linux,arch=${ARCH}`;
         const lines = stderr
           .split('\n')
-          .flatMap((line) => /(searching for app|from local store for) image (.*)/.exec(line)?.slice(1) ?? [])
-          .map((text) => text.replace('name ', ''));
+          .filter((line) => /searching for app|from local store/.test(line))
+          .map((line) => line.replace(/^image: (?:using image )?|image (?:name )?/g, ''));
         assert.deepEqual(lines, [
-          ...['searching for app', 'example.com/a'],
-          ...['from local store for', `example.com/b${platform}`],
-          ...['searching for app', `example.com/c${platform}`],
-          ...['from local store for', `example.com/base${platform}`],
-          ...['searching for app', `example.com/d${platform}`],
+          'searching for app example.com/a',
+          `from local store for example.com/b${platform}`,
+          `searching for app example.com/c${platform}`,
+          `from local store for example.com/base${platform}`,
+          `searching for app example.com/d${platform}`,
         ]);
         assert.equal(readdirSync(`${rkt.data}/cas/tree`).length, 3);
       });
