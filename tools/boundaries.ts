@@ -59,6 +59,8 @@ const TABLES: ReadonlySet<string> = new Set(['packages/stage1-base/src/seccomp-s
 const LAYOUT_NAMES: readonly string[] = [
   'appsinfo',
   'mds-registered',
+  'mds-registration',
+  'metadata-svc.sock',
   'net-info.json',
   'overlay-prepared',
   'pod-created',

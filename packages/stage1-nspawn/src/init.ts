@@ -10,10 +10,12 @@ import type { Kernel } from '@rkt/linux/kernel';
 import { openKernel } from '@rkt/linux/libc';
 import type { RunArguments } from '@rkt/pod-layout/entrypoints';
 import { RKT_SELINUX_CONTEXT, RKT_SELINUX_MOUNT_CONTEXT } from '@rkt/pod-layout/environment';
+import { METADATA_LOOPBACK } from '@rkt/pod-layout/metadata-service';
 import { podDir } from '@rkt/pod-layout/pod-paths';
 import type { PodDir } from '@rkt/pod-layout/pod-paths';
 import { parseRunArguments } from '@rkt/stage1-base/arguments';
 import { lockDescriptor } from '@rkt/stage1-base/lock-fd';
+import { metadataAccess } from '@rkt/stage1-base/metadata';
 import { writePpid } from '@rkt/stage1-base/pids';
 import { createPodCgroup, joinPodCgroup, type PodCgroup } from '@rkt/stage1-base/pod-cgroup';
 import type { LoadedPod } from '@rkt/stage1-base/pod';
@@ -64,6 +66,8 @@ export async function init(call: EntryPointCall): Promise<number> {
 
   mirrorTimeZone(pod.stage1);
   if (network === 'none') enterOwnNetwork(kernel, dir);
+  const metadata = metadataAccess(dir, options, METADATA_LOOPBACK);
+  if (metadata !== undefined) writeRuntimeConfig(dir, options, metadata);
   const hostname = options.hostname ?? `rkt-${options.uuid}`;
   const hostFiles = writeNameFiles(pod.stage1, { ...options, hostname });
   const terminal = options.interactive && (await onTerminal());
@@ -77,6 +81,7 @@ export async function init(call: EntryPointCall): Promise<number> {
   });
   await writePod(pod, apps, {
     uuid: options.uuid,
+    metadataUrl: metadata?.url,
     interactive: options.interactive,
     protectPaths: !options.disablePaths,
     limits,

@@ -108,6 +108,11 @@ export const COMMAND_TREE: CommandNode = {
     },
     { name: 'list', summary: 'List pods', spec: pods((specs) => specs.list) },
     {
+      name: 'metadata-service',
+      summary: 'Serve apps their metadata',
+      spec: services((specs) => specs.metadataService),
+    },
+    {
       name: 'prepare',
       summary: 'Make a pod ready without running it',
       spec: launch((specs) => specs.prepare),

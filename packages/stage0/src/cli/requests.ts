@@ -227,6 +227,12 @@ export interface ConfigFlags {
   readonly prettyPrint: boolean;
 }
 
+export interface MetadataServiceFlags {
+  /** 0: the kernel chooses. */
+  readonly listenPort: number;
+  readonly listenAddress?: string;
+}
+
 export interface TrustFlags {
   /** Images the keys are for; absent with --root. */
   readonly prefix?: string;

@@ -25,13 +25,13 @@ const API_VERSION = '1.0.0-alpha';
 
 export async function run({ command, global, flags, env }: Invocation<ApiServiceFlags>): Promise<number> {
   const logger = createLogger({ prefix: command, debug: global.debug });
+  const ended = untilSignalled();
   logger.info('API service starting...');
   const data = await resolveDataDir(global);
   const end = new AbortController();
   const server = createApiServer({ data, info: describeRkt(data, global), logger, signal: end.signal });
   const { servers, where } = await openSockets(flags.listen, env, server.accept);
   logger.info(`Listening on ${where}`);
-  const ended = untilSignalled();
   logger.info('API service running');
   await ended;
   logger.info('API service exiting...');

@@ -10,6 +10,7 @@ import fc from 'fast-check';
 
 import type { Config } from './config.ts';
 import { resolveDataDir } from './data-dir.ts';
+import { formatMirror } from './docker-mirrors.ts';
 import { loadConfig } from './load.ts';
 
 const V1 = { rktVersion: 'v1' };
@@ -34,6 +35,13 @@ const docker = (registries: string[], user = 'u'): object => ({
   rktKind: 'dockerAuth',
   registries,
   credentials: { user, password: 'p' },
+});
+
+const mirrors = (registries: unknown, list: unknown): object => ({
+  ...V1,
+  rktKind: 'dockerMirrors',
+  registries,
+  mirrors: list,
 });
 
 describe('loadConfig', () => {
@@ -93,6 +101,21 @@ describe('loadConfig', () => {
     assert.deepEqual(config.stage1, { name: 'n', version: 'v', location: 'https://x/l2' });
     put('user/stage1.d/t.json', stage1({ name: 'm', version: 'w' }));
     assert.deepEqual(load().stage1, { name: 'm', version: 'w', location: 'https://x/l2' });
+  });
+
+  it('reads mirrors, and gives them back as they are written', () => {
+    const written = ['m.example.com', 'm:5000/a/b', 'http://127.0.0.1:5000', 'https://[::1]:5000/x/'];
+    put('local/mirrors.d/a.json', mirrors(['quay.io', 'x.io'], written));
+    put('user/mirrors.d/a.json', mirrors(['x.io'], []));
+    const { dockerMirrors } = load();
+    assert.deepEqual(dockerMirrors.get('quay.io')?.map(formatMirror), [
+      'm.example.com',
+      'm:5000/a/b',
+      'http://127.0.0.1:5000',
+      '[::1]:5000/x',
+    ]);
+    assert.deepEqual(dockerMirrors.get('quay.io')?.[1], { host: 'm:5000', prefix: 'a/b', scheme: 'https' });
+    assert.deepEqual(dockerMirrors.get('x.io'), []);
   });
 
   it('reads registries of docker and aws credentials', () => {
@@ -176,6 +199,17 @@ describe('loadConfig', () => {
       docker(['r', 'r']),
       /: credentials for docker registry "r" are already specified$/,
     ],
+    ['local/mirrors.d/a.json', mirrors([], ['m']), /: no registries specified$/],
+    [
+      'local/mirrors.d/a.json',
+      mirrors(['r', 'r'], []),
+      /: mirrors of docker registry "r" are already specified$/,
+    ],
+    ['local/mirrors.d/a.json', mirrors(['r'], 'm'), /: "mirrors" is not a list$/],
+    ...['', '/x', 'ftp://m', 'u:p@m', 'm/../x', 'm/X', 'm?x', 'm:99999', 'm x'].map(
+      (text) => ['local/mirrors.d/a.json', mirrors(['r'], [text]), /: bad mirror ".*", use \[http:/] as const,
+    ),
+    ['local/auth.d/a.json', mirrors(['r'], []), /auth\.d" takes kinds "auth", "dockerAuth"/],
     ['local/paths.d/a.json', paths({ data: 'x' }), /: data directory must be an absolute path$/],
     [
       'local/paths.d/a.json',

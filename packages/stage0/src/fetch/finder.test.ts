@@ -76,7 +76,7 @@ describe('finding images', () => {
     const [message = ''] = await failure(fetched('example.com/none:2', 'never'));
     assert.match(message, /^unable to fetch image from image name "example.com\/none:2": not in the store/);
     assert.match(
-      String(await failure(fetched('docker://busybox'))),
+      String(await failure(fetched('docker://busybox', 'never'))),
       /unable to fetch docker image from URL "docker:\/\/busybox"/,
     );
   });

@@ -31,6 +31,11 @@ const SCHEMA = `
   PRAGMA user_version = ${SCHEMA_VERSION};
 `;
 
+// What came later and an older rkt may leave alone: made by the first that writes.
+const ADDITIONS = `
+  CREATE TABLE IF NOT EXISTS madeof (blobkey TEXT PRIMARY KEY, layers TEXT NOT NULL) STRICT;
+`;
+
 /** Runs transactions on the metadata of one data directory. */
 export class Database {
   readonly #data: DataDir;
@@ -97,6 +102,7 @@ export class Database {
       if (readOnly) return work(db);
       db.exec('BEGIN IMMEDIATE');
       if (version === 0) this.#initialize(db);
+      db.exec(ADDITIONS);
       const result = work(db);
       db.exec('COMMIT');
       return result;

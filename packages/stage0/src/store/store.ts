@@ -20,6 +20,7 @@ import {
   imageLockFile,
   imageLocksDir,
   imageManifestFile,
+  layerFile,
   manifestsDir,
   STORE_FILE_MODE,
   TREE_DIR_MODE,
@@ -33,7 +34,7 @@ import type { Label } from '@rkt/spec/labels';
 import { Database } from './database.ts';
 import { ensureDirectory } from './directories.ts';
 import { StoreError } from './errors.ts';
-import type { ImageSource, ImportOptions } from './import.ts';
+import type { ArchiveSource, ImageSource, ImportedImage, ImportOptions } from './import.ts';
 import { recoverImages } from './recover.ts';
 import { isKey, resolveId, resolveName } from './resolve.ts';
 import {
@@ -43,10 +44,13 @@ import {
   type FileIdentity,
   findFile,
   findImageRow,
+  findMadeOf,
   findRemote,
   imagesNamed,
+  layersInUse,
   putFile,
   putImage,
+  putLayers,
   putRemote,
   type RemoteRow,
   setTreeSize,
@@ -145,14 +149,25 @@ export class ImageStore implements Disposable {
   /** Reads an image file into the store; what is there already is replaced by the same. @throws StoreError, UnpackError */
   async importAci(source: ImageSource, options: ImportOptions = {}): Promise<ImageKey> {
     const { importImage } = await import('./import.ts');
-    const imported = await importImage(this.data, source, options);
-    this.#manifests.delete(imported.key);
-    const { key, manifest, sizeBytes } = imported;
-    const { latest = false, remember } = options;
+    return this.#record(await importImage(this.data, source, options), options);
+  }
+
+  /** Brings an image that `write` writes into the store. @throws what `write` throws, StoreError */
+  async importArchive(write: ArchiveSource, options: ImportOptions = {}): Promise<ImageKey> {
+    const { importArchive } = await import('./import.ts');
+    return this.#record(await importArchive(this.data, write, options), options);
+  }
+
+  #record(
+    { key, manifest, sizeBytes }: ImportedImage,
+    { latest = false, remember, layers }: ImportOptions,
+  ): ImageKey {
+    this.#manifests.delete(key);
     const row = { key, name: manifest.name, importTime: this.#now(), latest, sizeBytes };
     this.#database.write((db) => {
       putImage(db, { ...row, treeSizeBytes: findImageRow(db, key)?.treeSizeBytes ?? 0 });
       if (remember !== undefined) putFile(db, remember, key);
+      if (layers !== undefined) putLayers(db, key, layers);
     });
     this.touch(key);
     return key;
@@ -191,10 +206,11 @@ export class ImageStore implements Disposable {
    */
   remove(key: ImageKey): unknown[] {
     using _lock = this.lockKey(key);
-    this.#database.write((db) => deleteImage(db, key));
+    const layers = this.#database.write((db) => deleteImage(db, key));
     this.#manifests.delete(key);
     const failures: unknown[] = [];
-    for (const file of [imageManifestFile(this.data, key), this.blobPath(key)]) {
+    const unused = layers.map((digest) => layerFile(this.data, digest));
+    for (const file of [imageManifestFile(this.data, key), this.blobPath(key), ...unused]) {
       try {
         withKernelErrors(file, () => rmSync(file, { force: true }));
       } catch (error) {
@@ -218,6 +234,17 @@ export class ImageStore implements Disposable {
   findRemote(url: string): RemoteRow | undefined {
     const row = this.#database.read((db) => findRemote(db, url), undefined);
     return row !== undefined && this.hasKey(row.key) ? row : undefined;
+  }
+
+  /** An image that was made of exactly these layers (digests, base first), if it is still there. */
+  findMadeOf(layers: readonly string[]): ImageKey | undefined {
+    const keys = this.#database.read((db) => findMadeOf(db, layers), []);
+    return keys.find((key) => this.hasKey(key) && existsSync(this.blobPath(key)));
+  }
+
+  /** Digests of the layers that images of the store were made of. */
+  layersInUse(): ReadonlySet<string> {
+    return this.#database.read(layersInUse, new Set<string>());
   }
 
   writeRemote(row: RemoteRow): void {

@@ -2,6 +2,7 @@
 // works on the piece before. Runs in stage0.
 
 import { readSync } from 'node:fs';
+import type { Transform } from 'node:stream';
 
 import type { AciCompression } from '@rkt/spec/aci';
 
@@ -96,7 +97,6 @@ async function* zlibStream(
   count: ReadProgress,
 ): AsyncGenerator<Buffer, void, undefined> {
   const zlib = await import('node:zlib');
-  const { Readable } = await import('node:stream');
   const options = { chunkSize: CHUNK_BYTES };
   const decoder =
     compression === 'gzip'
@@ -105,24 +105,40 @@ async function* zlibStream(
           ...options,
           params: { [zlib.constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG_MAX },
         });
-  const source = Readable.from(
-    fileChunks(file, () => undefined, false),
-    { objectMode: true, highWaterMark: 1 },
-  );
-  source.on('error', (error) => decoder.destroy(error));
+  void feed(decoder, file);
   try {
-    source.pipe(decoder);
     for await (const chunk of decoder as AsyncIterable<Buffer>) {
       count(decoder.bytesWritten);
       yield chunk;
+      release(chunk);
     }
     checkTail(file, decoder.bytesWritten, compression);
   } catch (error) {
     throw streamError(error, compression);
   } finally {
-    source.destroy();
     decoder.destroy();
   }
+}
+
+// One piece at a time in the same memory: the decoder says when it needs it no more, or never when it has seen its end.
+async function feed(decoder: Transform, file: ArchiveFile): Promise<void> {
+  try {
+    for (const piece of fileChunks(file, () => undefined, true)) {
+      await new Promise<void>((resolve, reject) => {
+        decoder.write(piece, (error) => (error ? reject(error) : resolve()));
+      });
+    }
+    decoder.end();
+  } catch (error) {
+    decoder.destroy(error as Error);
+  }
+}
+
+// The decoder fills one buffer after the other, and pieces of them come in order: the piece at the end of a buffer is the
+// last. Left to the garbage collector they would add up to tens of megabytes.
+function release(piece: Buffer): void {
+  const memory = piece.buffer as ArrayBuffer;
+  if (piece.byteOffset + piece.length === memory.byteLength) memory.transfer(0);
 }
 
 // zlib stops at the first zero byte after the stream: tapes are padded with zeros, nothing else may follow.

@@ -7,6 +7,7 @@ import { type DataDir, LOCKS_DIR_MODE, locksDir, prepareLockFile } from '@rkt/po
 import type { ImageKey } from '@rkt/spec/image-id';
 
 import type { ImageGcFlags, Invocation } from '../../cli/requests.ts';
+import { removeUnusedLayers } from '../../convert/layer-store.ts';
 import { during, duringAsync } from '../../pod/context.ts';
 import { ensureDirectory } from '../../store/directories.ts';
 import { cleanScratch } from '../../store/scratch.ts';
@@ -20,7 +21,9 @@ export async function run(invocation: Invocation<ImageGcFlags>): Promise<number>
   await duringAsync('failed to remove unreferenced treestores', () => removeTrees(images));
   cleanScratch(images.data, gracePeriodMs);
   const unused = during('failed to get aciinfos', () => unusedImages(images, gracePeriodMs));
-  return removeImages(images, unused, { removed: () => undefined }) ? 0 : EXIT_FAILURE;
+  const isDone = removeImages(images, unused, { removed: () => undefined });
+  removeUnusedLayers(images.data, images.store.layersInUse(), gracePeriodMs);
+  return isDone ? 0 : EXIT_FAILURE;
 }
 
 // Under the exclusive lock nobody prepares a pod, so no tree is about to be referenced.
