@@ -13,6 +13,7 @@ import { EMPTY_CONFIG, type Config } from './config.ts';
 import { readDockerAuth } from './docker-auth.ts';
 import { ConfigError, refuse } from './errors.ts';
 import { asObject, textAt, type ConfigObject } from './json-object.ts';
+import { readLimits } from './limits.ts';
 import { readPaths } from './paths.ts';
 import { readStage1 } from './stage1.ts';
 
@@ -33,6 +34,7 @@ const KINDS: ReadonlyMap<string, KindReader> = new Map([
   ['dockerAuth', readDockerAuth],
   ['paths', readPaths],
   ['stage1', readStage1],
+  ['limits', readLimits],
 ]);
 
 const VERSION = 'v1';
@@ -41,6 +43,7 @@ const SUBDIRECTORIES: readonly (readonly [name: string, kinds: readonly string[]
   ['auth.d', ['auth', 'dockerAuth']],
   ['paths.d', ['paths']],
   ['stage1.d', ['stage1']],
+  ['limits.d', ['limits']],
 ];
 
 /**
@@ -132,5 +135,6 @@ function override(config: Config, later: Config): Config {
       ...(later.stage1.name === '' ? config.stage1 : later.stage1),
       location: later.stage1.location || config.stage1.location,
     },
+    limits: { ...config.limits, ...later.limits },
   };
 }

@@ -7,6 +7,7 @@ import type { GlobalFlags, InsecureOptions } from '../cli/requests.ts';
 import type { Config } from '../config/config.ts';
 import { type ImageStore, openStore } from '../store/store.ts';
 import { TreeStore } from '../treestore/tree-store.ts';
+import { archiveLimits, type ArchiveLimits, type LimitValues } from '../unpack/limits.ts';
 
 /** Where images come from, where they go, and on whose terms. */
 export interface FetchContext {
@@ -21,6 +22,8 @@ export interface FetchContext {
   /** For the proxy variables. */
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string;
+  /** How much an image may cost. */
+  readonly limits: ArchiveLimits;
 }
 
 /** Opens the store and the tree store of `data`. The caller closes `store`. */
@@ -29,11 +32,14 @@ export function fetchContext({
   config,
   global,
   env = {},
+  limits = {},
 }: {
   readonly data: DataDir;
   readonly config: Config;
   readonly global: GlobalFlags;
   readonly env?: Readonly<Record<string, string>>;
+  /** Given on the command line; they count before those of `config`. */
+  readonly limits?: LimitValues;
 }): FetchContext {
   const logger = createLogger({ prefix: 'image', debug: global.debug });
   const store = openStore(data, { logger });
@@ -47,5 +53,6 @@ export function fetchContext({
     trustKeysFromHttps: global.trustKeysFromHttps,
     env,
     cwd: process.cwd(),
+    limits: archiveLimits(config.limits, limits),
   };
 }

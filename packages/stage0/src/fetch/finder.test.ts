@@ -10,6 +10,7 @@ import { type ImageServer, startImageServer } from '@rkt/testkit/image-server';
 import type { InsecureOptions, PullPolicy } from '../cli/requests.ts';
 import { EMPTY_CONFIG } from '../config/config.ts';
 import { TestStore } from '../store/testing/test-store.ts';
+import { DEFAULT_LIMITS } from '../unpack/limits.ts';
 import { type FetchContext, fetchImage, findImage } from './finder.ts';
 
 const SECURE: InsecureOptions = {
@@ -39,6 +40,7 @@ describe('finding images', () => {
       trustKeysFromHttps: false,
       env: {},
       cwd: the.tmp.path,
+      limits: DEFAULT_LIMITS,
     };
   });
   afterEach(() => the[Symbol.dispose]());

@@ -19,13 +19,14 @@ export interface ImportFileOptions {
 
 /** Imports the image open as `fd`. `name` is for messages. @throws UnpackError, StoreError, KernelError */
 export async function importFile(
-  { store, treeStore }: FetchContext,
+  { store, treeStore, limits }: FetchContext,
   fd: number,
   name: string,
   { latest = false, unpack = true, remember, progress }: ImportFileOptions,
 ): Promise<ImageKey> {
   const options = {
     latest,
+    limits,
     ...(remember !== undefined && { remember }),
     ...(progress !== undefined && { progress }),
   };
