@@ -50,6 +50,8 @@ export interface ImportOptions {
   /** The file the image was read from, to know it again. */
   readonly remember?: FileIdentity;
   readonly progress?: ReadProgress;
+  /** Called when the image is in its place, under its lock. */
+  readonly imported?: (image: ImportedImage) => void;
   readonly limits?: ArchiveLimits;
 }
 
@@ -76,8 +78,9 @@ export async function importImage(
     const manifest = parseManifest(read.manifestText);
     const key = imageKey(read.sha512);
     (options.sync ?? fsyncSync)(blob);
-    commit(data, key, manifest, temporary);
-    return { key, manifest, sizeBytes: read.sizeBytes };
+    const image = { key, manifest, sizeBytes: read.sizeBytes };
+    commit(data, image, temporary, options.imported);
+    return image;
   } finally {
     closeSync(blob);
     rmSync(temporary, { force: true });
@@ -133,7 +136,13 @@ function parseManifest(text: string): ImageManifest {
 }
 
 // The blob first: an image without a manifest file is no image.
-function commit(data: DataDir, key: ImageKey, manifest: ImageManifest, blob: string): void {
+function commit(
+  data: DataDir,
+  image: ImportedImage,
+  blob: string,
+  imported: ImportOptions['imported'],
+): void {
+  const { key, manifest } = image;
   ensureDirectory(imageLocksDir(data));
   using _lock = lockFile(imageLockFile(data, key), {
     exclusive: true,
@@ -143,4 +152,5 @@ function commit(data: DataDir, key: ImageKey, manifest: ImageManifest, blob: str
   });
   moveIntoPlace(blob, blobFile(data, key));
   writeWhole(imageManifestFile(data, key), `${blob}.manifest`, serializeImageManifest(manifest));
+  imported?.(image);
 }

@@ -15,6 +15,17 @@ export interface AciInfoRow {
   readonly sizeBytes: number;
   /** Bytes of its unpacked tree; 0 when there is none. */
   readonly treeSizeBytes: number;
+  /** The version label of the manifest. */
+  readonly version: string | undefined;
+  /** The manifest file that name and version were read from. */
+  readonly manifestFile: FileMark;
+}
+
+/** Tells a file that was written since. */
+export interface FileMark {
+  readonly sizeBytes: number;
+  /** Microseconds since 1970. */
+  readonly mtimeUs: number;
 }
 
 /** What is remembered of a download. */
@@ -47,6 +58,9 @@ interface RawAciInfo {
   readonly latest: number;
   readonly size: number;
   readonly treestoresize: number;
+  readonly version: string | null;
+  readonly manifestsize: number;
+  readonly manifestmtime: number;
 }
 
 function aciInfo(raw: unknown): AciInfoRow {
@@ -58,6 +72,8 @@ function aciInfo(raw: unknown): AciInfoRow {
     latest: row.latest !== 0,
     sizeBytes: row.size,
     treeSizeBytes: row.treestoresize,
+    version: row.version ?? undefined,
+    manifestFile: { sizeBytes: row.manifestsize, mtimeUs: row.manifestmtime },
   };
 }
 
@@ -80,13 +96,16 @@ export function findImageRow(db: DatabaseSync, key: ImageKey): AciInfoRow | unde
 
 /** Puts or replaces the row of an image. */
 export function putImage(db: DatabaseSync, row: AciInfoRow): void {
-  db.prepare('INSERT OR REPLACE INTO aciinfo VALUES (?, ?, ?, ?, ?, ?)').run(
+  db.prepare('INSERT OR REPLACE INTO aciinfo VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)').run(
     row.key,
     row.name,
     toMicroseconds(row.importTime),
     row.latest ? 1 : 0,
     row.sizeBytes,
     row.treeSizeBytes,
+    row.version ?? null,
+    row.manifestFile.sizeBytes,
+    row.manifestFile.mtimeUs,
   );
 }
 

@@ -28,13 +28,13 @@ import {
 } from '@rkt/pod-layout/data-dir';
 import type { ImageKey } from '@rkt/spec/image-id';
 import { type ImageManifest, parseImageManifest } from '@rkt/spec/image-manifest';
-import type { Label } from '@rkt/spec/labels';
+import { type Label, labelValue } from '@rkt/spec/labels';
 
 import { Database } from './database.ts';
 import { ensureDirectory } from './directories.ts';
 import { StoreError } from './errors.ts';
-import type { ImageSource, ImportOptions } from './import.ts';
-import { recoverImages } from './recover.ts';
+import type { ImageSource, ImportedImage, ImportOptions } from './import.ts';
+import { fileMark, manifestFields, recoverImages } from './recover.ts';
 import { isKey, resolveId, resolveName } from './resolve.ts';
 import {
   allImages,
@@ -145,17 +145,29 @@ export class ImageStore implements Disposable {
   /** Reads an image file into the store; what is there already is replaced by the same. @throws StoreError, UnpackError */
   async importAci(source: ImageSource, options: ImportOptions = {}): Promise<ImageKey> {
     const { importImage } = await import('./import.ts');
-    const imported = await importImage(this.data, source, options);
-    this.#manifests.delete(imported.key);
-    const { key, manifest, sizeBytes } = imported;
-    const { latest = false, remember } = options;
-    const row = { key, name: manifest.name, importTime: this.#now(), latest, sizeBytes };
+    // Within the lock of the image, so that nobody sees one without a row for more than a moment.
+    const imported = (image: ImportedImage): void => this.#recordImport(image, options);
+    const { key } = await importImage(this.data, source, { ...options, imported });
+    this.touch(key);
+    return key;
+  }
+
+  #recordImport(
+    { key, manifest, sizeBytes }: ImportedImage,
+    { latest = false, remember }: ImportOptions,
+  ): void {
+    this.#manifests.delete(key);
+    const row = {
+      key,
+      importTime: this.#now(),
+      latest,
+      sizeBytes,
+      ...manifestFields(this.data, key, manifest),
+    };
     this.#database.write((db) => {
       putImage(db, { ...row, treeSizeBytes: findImageRow(db, key)?.treeSizeBytes ?? 0 });
       if (remember !== undefined) putFile(db, remember, key);
     });
-    this.touch(key);
-    return key;
   }
 
   /** Notes that the image was imported again without its file having changed. */
@@ -171,6 +183,18 @@ export class ImageStore implements Disposable {
   list(): AciInfo[] {
     const rows = this.#database.read(allImages, []);
     return rows.map((row) => ({ ...row, lastUsed: this.#lastUsed(row) }));
+  }
+
+  /**
+   * Name and version of the image, from its row as long as the manifest file is the one the row tells of.
+   * @throws StoreError `not-found`, or what is wrong with the manifest
+   */
+  describe({ key, name, version, manifestFile }: AciInfoRow): { name: string; version: string | undefined } {
+    const { sizeBytes, mtimeUs } = manifestFile;
+    const found = fileMark(imageManifestFile(this.data, key));
+    if (found?.sizeBytes === sizeBytes && found.mtimeUs === mtimeUs) return { name, version };
+    const manifest = this.readManifest(key);
+    return { name: manifest.name, version: labelValue(manifest.labels, 'version') };
   }
 
   /** Notes that the image is being used. The time is that of the blob file: cheap, and safe to lose. */

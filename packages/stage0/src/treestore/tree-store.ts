@@ -19,6 +19,7 @@ import {
 import type { ImageKey } from '@rkt/spec/image-id';
 
 import type { ImageStore } from '../store/store.ts';
+import type { TreeDifference } from './compare.ts';
 import { flattenDependencies, type Layer } from './dependencies.ts';
 import { shortSha512 } from './short-sha512.ts';
 import type { StagedTree } from './staged-tree.ts';
@@ -45,6 +46,9 @@ export type TreeCheck =
   | { readonly state: 'not-rendered' }
   | { readonly state: 'damaged'; readonly reason: string };
 
+/** What differs in a tree, entry by entry; found while it is iterated. */
+export type Differences = Iterable<TreeDifference>;
+
 /** The trees of one data directory. */
 export class TreeStore {
   readonly data: DataDir;
@@ -61,15 +65,21 @@ export class TreeStore {
   async render(key: ImageKey): Promise<RenderedTree> {
     const layers = this.#layers(key);
     const id = treeId(layers);
-    if (!this.isRendered(id)) (await this.#maker()).make(id, layers, { force: false });
+    if (!this.isRendered(id)) (await this.#maker()).make(id, layers);
     return { id, rootfs: this.rootfs(id) };
   }
 
-  /** Deletes the tree of `key` and unpacks it again. */
-  async rebuild(key: ImageKey): Promise<RenderedTree> {
+  /**
+   * Unpacks the tree of `key` again and puts it in the place of the one that is there. `report` is given how that one
+   * differs, while both are there. When it cannot be unpacked, the old one is deleted all the same.
+   */
+  async rebuild(
+    key: ImageKey,
+    report: (differences: Differences) => void = () => undefined,
+  ): Promise<RenderedTree> {
     const layers = this.#layers(key);
     const id = treeId(layers);
-    (await this.#maker()).make(id, layers, { force: true });
+    (await this.#maker()).replace(id, layers, report);
     return { id, rootfs: this.rootfs(id) };
   }
 
