@@ -211,6 +211,10 @@ export interface ImageGcFlags {
   readonly gracePeriodMs: number;
 }
 
+export interface ImageFsckFlags {
+  readonly repair: boolean;
+}
+
 export interface ImageExportFlags {
   readonly overwrite: boolean;
 }

@@ -1,10 +1,11 @@
 // The metadata of images: a small SQLite file that is opened, used and closed inside a flock of its directory for each
 // transaction, so that any number of processes may share it (contract stage0 7.1). Runs in stage0.
 
-import { chmodSync, existsSync } from 'node:fs';
+import { chmodSync, existsSync, rmSync } from 'node:fs';
 import type { DatabaseSync } from 'node:sqlite';
 
 import { hasCode } from '@rkt/diagnostics/rkt-error';
+import { withKernelErrors } from '@rkt/linux/errno';
 import { type FileLock, lockDirectory } from '@rkt/linux/file-lock';
 import { dbDir, dbFile, type DataDir, STORE_FILE_MODE } from '@rkt/pod-layout/data-dir';
 
@@ -78,6 +79,27 @@ export class Database {
     } catch (error) {
       throw this.#explain(error);
     }
+  }
+
+  /** What is wrong with the file itself; undefined when it is whole or not there. */
+  problem(): string | undefined {
+    try {
+      const findings = this.read((db) => db.prepare('PRAGMA integrity_check').all(), []);
+      const [first] = findings.map((row) => String(row['integrity_check']));
+      return first === 'ok' ? undefined : first;
+    } catch (error) {
+      if (hasCode(error, 'database')) return (error as Error).message;
+      throw error;
+    }
+  }
+
+  /** Deletes the file and what an unfinished transaction left of it. @throws KernelError */
+  drop(): void {
+    using _lock = this.#lock(true);
+    const file = dbFile(this.#data);
+    withKernelErrors(file, () => {
+      for (const name of [file, `${file}-journal`]) rmSync(name, { force: true });
+    });
   }
 
   #lock(exclusive: boolean): FileLock | undefined {

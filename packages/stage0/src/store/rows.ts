@@ -171,3 +171,26 @@ export function putFile(db: DatabaseSync, file: FileIdentity, key: ImageKey): vo
     key,
   );
 }
+
+/** A row that leads to an image: of a download, or of a file that was read. */
+export interface ImageReference {
+  readonly table: 'remote' | 'file';
+  readonly rowId: number | bigint;
+  /** The URL; empty for files, of which only numbers are known. */
+  readonly url: string;
+  readonly key: ImageKey;
+}
+
+export function allReferences(db: DatabaseSync): ImageReference[] {
+  const rows = db
+    .prepare(
+      `SELECT 'remote' AS source, rowid AS id, aciurl AS url, blobkey FROM remote
+       UNION ALL SELECT 'file', rowid, '', blobkey FROM file`,
+    )
+    .all() as { source: ImageReference['table']; id: number; url: string; blobkey: string }[];
+  return rows.map(({ source, id, url, blobkey }) => ({ table: source, rowId: id, url, key: blobkey }));
+}
+
+export function deleteReference(db: DatabaseSync, { table, rowId, key }: ImageReference): void {
+  db.prepare(`DELETE FROM ${table} WHERE rowid = ? AND blobkey = ?`).run(rowId, key);
+}

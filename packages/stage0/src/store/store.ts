@@ -4,7 +4,9 @@
 // An image is there when its manifest file is. The blob is put before the manifest and removed after it, and rows of
 // the database are written last and deleted first: a process may be killed anywhere in between.
 
+import { randomBytes } from 'node:crypto';
 import { existsSync, openSync, readFileSync, rmSync, statSync, utimesSync } from 'node:fs';
+import path from 'node:path';
 
 import type { Logger } from '@rkt/diagnostics/logger';
 import { hasCode, wrap } from '@rkt/diagnostics/rkt-error';
@@ -31,19 +33,22 @@ import { type ImageManifest, parseImageManifest } from '@rkt/spec/image-manifest
 import { type Label, labelValue } from '@rkt/spec/labels';
 
 import { Database } from './database.ts';
-import { ensureDirectory } from './directories.ts';
+import { ensureDirectory, writeWhole } from './directories.ts';
 import { StoreError } from './errors.ts';
 import type { ImageSource, ImportedImage, ImportOptions } from './import.ts';
 import { fileMark, manifestFields, recoverImages } from './recover.ts';
 import { isKey, resolveId, resolveName } from './resolve.ts';
 import {
   allImages,
+  allReferences,
   deleteImage,
+  deleteReference,
   type AciInfoRow,
   type FileIdentity,
   findFile,
   findImageRow,
   findRemote,
+  type ImageReference,
   imagesNamed,
   putFile,
   putImage,
@@ -215,6 +220,11 @@ export class ImageStore implements Disposable {
    */
   remove(key: ImageKey): unknown[] {
     using _lock = this.lockKey(key);
+    return this.removeLocked(key);
+  }
+
+  /** {@link remove}, for who holds the lock of the image. */
+  removeLocked(key: ImageKey): unknown[] {
     this.#database.write((db) => deleteImage(db, key));
     this.#manifests.delete(key);
     const failures: unknown[] = [];
@@ -231,6 +241,43 @@ export class ImageStore implements Disposable {
   /** The exclusive lock on one image. */
   lockKey(key: ImageKey): FileLock {
     return lockKey(this.data, key);
+  }
+
+  /** What the database says of one image. */
+  findRow(key: ImageKey): AciInfoRow | undefined {
+    return this.#database.read((db) => findImageRow(db, key), undefined);
+  }
+
+  /** Puts or replaces a row; for who holds the lock of the image. */
+  putRow(row: AciInfoRow): void {
+    this.#database.write((db) => putImage(db, row));
+  }
+
+  /** Writes the manifest of an image again; for who holds its lock. @throws KernelError */
+  writeManifest(key: ImageKey, text: string): void {
+    const temporary = path.join(casTmpDir(this.data), `import-${randomBytes(8).toString('hex')}.manifest`);
+    writeWhole(imageManifestFile(this.data, key), temporary, text);
+    this.#manifests.delete(key);
+  }
+
+  /** What the database remembers of downloads and files whose image it should find. */
+  references(): ImageReference[] {
+    return this.#database.read(allReferences, []);
+  }
+
+  /** Forgets what led to an image. */
+  forgetReference(reference: ImageReference): void {
+    this.#database.write((db) => deleteReference(db, reference));
+  }
+
+  /** What the database itself finds wrong with its file; undefined when it is whole or not there. */
+  databaseProblem(): string | undefined {
+    return this.#database.problem();
+  }
+
+  /** Deletes the database; it is made again from the images. */
+  dropDatabase(): void {
+    this.#database.drop();
   }
 
   /** Remembers the size of the image's tree; 0 when it is gone. */
@@ -273,7 +320,7 @@ export class ImageStore implements Disposable {
   #manifest(key: ImageKey): { readonly text: string; readonly manifest: ImageManifest } {
     const known = this.#manifests.get(key);
     if (known !== undefined) return known;
-    const text = this.#manifestFileText(key);
+    const text = this.manifestFileText(key);
     try {
       const read = { text, manifest: parseImageManifest(text, `manifest of image ${key}`) };
       this.#manifests.set(key, read);
@@ -283,7 +330,8 @@ export class ImageStore implements Disposable {
     }
   }
 
-  #manifestFileText(key: ImageKey): string {
+  /** The text of the manifest file, whatever it is. @throws StoreError `not-found`, KernelError */
+  manifestFileText(key: ImageKey): string {
     const file = imageManifestFile(this.data, key);
     try {
       return withKernelErrors(file, () => readFileSync(file, 'utf8'));

@@ -13,11 +13,11 @@ import { TarReader } from '../unpack/tar-reader.ts';
 const CHUNK_BYTES = 1024 * 1024;
 
 /**
- * Hands the files of the blob open as `fd` to `rootfs`; closes `fd`.
+ * Hands the files of the blob open as `fd` to `rootfs`, if somebody wants them; closes `fd`.
  * @returns the text of the manifest in the blob.
  * @throws StoreError `damaged`, UnpackError
  */
-export function readBlob(fd: number, key: ImageKey, rootfs: RootfsSink): string {
+export function readBlob(fd: number, key: ImageKey, rootfs: RootfsSink | undefined): string {
   try {
     const aci = new AciReader(rootfs, STORED_LIMITS);
     const tar = new TarReader(aci, STORED_LIMITS);

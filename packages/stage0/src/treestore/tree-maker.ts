@@ -38,6 +38,7 @@ import {
 import type { ImageKey } from '@rkt/spec/image-id';
 
 import { ensureDirectory } from '../store/directories.ts';
+import { isKey } from '../store/resolve.ts';
 import type { ImageStore } from '../store/store.ts';
 import { type ContentDigests, TreeWriter, type TreeWriterOptions } from '../unpack/tree-writer.ts';
 import { compareTrees } from './compare.ts';
@@ -48,7 +49,7 @@ import { LayerFilter, type ProvidedPaths } from './layer-filter.ts';
 import { readBlob } from './read-blob.ts';
 import { removeDirectory } from './remove-directory.ts';
 import { StagedTree } from './staged-tree.ts';
-import type { Differences, OwnerShift, TreeCheck } from './tree-store.ts';
+import type { Differences, ExaminedTree, OwnerShift, TreeCheck } from './tree-store.ts';
 
 const DEFAULT_ID_COUNT = 65536;
 const FILE_MODE = 0o644;
@@ -130,6 +131,34 @@ export class TreeMaker {
     const { hash } = this.#hash(this.#path(id));
     if (hash === wanted) return { state: 'good' };
     return { state: 'damaged', reason: `wrong tree hash: ${hash}, expected: ${wanted}` };
+  }
+
+  /** What {@link check} says, and whether the rest of the tree's directory is as it should be; under its lock. */
+  examine(id: string): ExaminedTree {
+    using _lock = this.#lock(id);
+    const image = this.#imageOf(id);
+    return { image, problem: this.#problem(id, image) };
+  }
+
+  #problem(id: string, image: ImageKey | undefined): string | undefined {
+    if (!this.#isRendered(id)) return existsSync(this.#path(id)) ? 'it was never finished' : undefined;
+    if (image === undefined || !isKey(image)) return 'it does not say which image it is of';
+    const checked = this.check(id);
+    if (checked.state === 'not-rendered') return 'its hash is missing';
+    if (checked.state === 'damaged') return checked.reason;
+    return this.#hasManifestOf(id, image) ? undefined : 'its manifest is not that of its image';
+  }
+
+  // An image that is no longer in the store, or damaged there, says nothing about its tree.
+  #hasManifestOf(id: string, image: ImageKey): boolean {
+    let wanted: string;
+    try {
+      wanted = this.#store.readManifestText(image);
+    } catch {
+      return true;
+    }
+    const file = treeManifest(this.#path(id));
+    return existsSync(file) && readFileSync(file, 'utf8') === wanted;
   }
 
   remove(id: string): void {

@@ -46,6 +46,14 @@ export type TreeCheck =
   | { readonly state: 'not-rendered' }
   | { readonly state: 'damaged'; readonly reason: string };
 
+/** The answer of {@link TreeStore.examine}. */
+export interface ExaminedTree {
+  /** The image it says it is of. */
+  readonly image: ImageKey | undefined;
+  /** Undefined when nothing is wrong with it. */
+  readonly problem: string | undefined;
+}
+
 /** What differs in a tree, entry by entry; found while it is iterated. */
 export type Differences = Iterable<TreeDifference>;
 
@@ -96,6 +104,11 @@ export class TreeStore {
   /** Compares the tree with the hash it had when it was made. */
   async check(id: string): Promise<TreeCheck> {
     return (await this.#maker()).check(id);
+  }
+
+  /** Says what is wrong with a tree and all that belongs to it, waiting for whoever is making it. @throws KernelError */
+  async examine(id: string): Promise<ExaminedTree> {
+    return (await this.#maker()).examine(id);
   }
 
   /** Deletes a tree. */
