@@ -17,6 +17,7 @@ import path from 'node:path';
 
 import { casTmpDir, dbFile, imageManifestFile } from '@rkt/pod-layout/data-dir';
 import type { AciFile } from '@rkt/testkit/aci-builder';
+import { runs } from '@rkt/property-runs/runs';
 import fc from 'fast-check';
 
 import { TestStore } from '../store/testing/test-store.ts';
@@ -102,7 +103,7 @@ describe('fsck', () => {
         flip(blob(), at, mask);
         await heals([`blob ${image.key}`], /./);
       }),
-      { numRuns: 25 },
+      { numRuns: runs(25) },
     );
   });
 
@@ -114,7 +115,7 @@ describe('fsck', () => {
         // A row that was made of the manifest says the same as the image still.
         await heals([`manifest ${image.key}`], /it is not the manifest in the image/);
       }),
-      { numRuns: 25 },
+      { numRuns: runs(25) },
     );
   });
 

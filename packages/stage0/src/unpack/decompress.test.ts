@@ -6,6 +6,7 @@ import { constants, gzipSync, zstdCompressSync } from 'node:zlib';
 
 import type { AciCompression } from '@rkt/spec/aci';
 import { TempDir } from '@rkt/testkit/tmp';
+import { runs } from '@rkt/property-runs/runs';
 import fc from 'fast-check';
 
 import { bzip2Chunks } from './bzip2/bzip2.ts';
@@ -180,7 +181,7 @@ describe('decompression', () => {
           assert.ok(out.equals(original));
         }
       }),
-      { numRuns: 30 },
+      { numRuns: runs(30) },
     );
   });
 });
