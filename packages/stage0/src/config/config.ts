@@ -20,6 +20,15 @@ export interface DockerCredentials {
   readonly password: string;
 }
 
+/** A server that has copies of a docker registry's images. */
+export interface DockerMirror {
+  /** `host` or `host:port`. */
+  readonly host: string;
+  /** Path that repositories have there before their own; empty: none. */
+  readonly prefix: string;
+  readonly scheme: 'https' | 'http';
+}
+
 /** Directories; empty when not configured. */
 export interface PathsConfig {
   readonly data: string;
@@ -40,6 +49,8 @@ export interface Config {
   readonly auth: ReadonlyMap<string, AuthCredentials>;
   /** By index name of the registry. */
   readonly dockerAuth: ReadonlyMap<string, DockerCredentials>;
+  /** By index name of the registry, in the order they are asked. */
+  readonly dockerMirrors: ReadonlyMap<string, readonly DockerMirror[]>;
   readonly paths: PathsConfig;
   readonly stage1: Stage1Config;
   /** How much an image may cost; what is absent is not configured. */
@@ -50,6 +61,7 @@ export interface Config {
 export const EMPTY_CONFIG: Config = {
   auth: new Map(),
   dockerAuth: new Map(),
+  dockerMirrors: new Map(),
   paths: { data: '', stage1Images: '' },
   stage1: { name: '', version: '', location: '' },
   limits: {},

@@ -11,6 +11,7 @@ import { parseGoJson } from '@rkt/spec/go-json';
 import { readAuth } from './auth.ts';
 import { EMPTY_CONFIG, type Config } from './config.ts';
 import { readDockerAuth } from './docker-auth.ts';
+import { readDockerMirrors } from './docker-mirrors.ts';
 import { ConfigError, refuse } from './errors.ts';
 import { asObject, textAt, type ConfigObject } from './json-object.ts';
 import { readLimits } from './limits.ts';
@@ -32,6 +33,7 @@ type KindReader = (file: ConfigObject, directory: Config) => Config;
 const KINDS: ReadonlyMap<string, KindReader> = new Map([
   ['auth', readAuth],
   ['dockerAuth', readDockerAuth],
+  ['dockerMirrors', readDockerMirrors],
   ['paths', readPaths],
   ['stage1', readStage1],
   ['limits', readLimits],
@@ -41,6 +43,8 @@ const VERSION = 'v1';
 
 const SUBDIRECTORIES: readonly (readonly [name: string, kinds: readonly string[]])[] = [
   ['auth.d', ['auth', 'dockerAuth']],
+  // Ours: rkt 1.30 does not look there, so both can share a directory.
+  ['mirrors.d', ['dockerMirrors']],
   ['paths.d', ['paths']],
   ['stage1.d', ['stage1']],
   ['limits.d', ['limits']],
@@ -126,6 +130,7 @@ function override(config: Config, later: Config): Config {
   return {
     auth: new Map([...config.auth, ...later.auth]),
     dockerAuth: new Map([...config.dockerAuth, ...later.dockerAuth]),
+    dockerMirrors: new Map([...config.dockerMirrors, ...later.dockerMirrors]),
     paths: {
       data: later.paths.data || config.paths.data,
       stage1Images: later.paths.stage1Images || config.paths.stage1Images,

@@ -33,24 +33,15 @@ export async function fetchReference(
       return fetchUrl(context, reference, options);
     }
     case 'docker':
-      return fetchDocker(context, reference.reference, options.pullPolicy);
+    case 'oci':
+    case 'oci-archive':
+    case 'docker-archive': {
+      const { fetchContainerImage } = await import('./docker-fetcher.ts');
+      return fetchContainerImage(context, reference, options);
+    }
     case 'name':
       return fetchName(context, reference.text, reference.image, options.pullPolicy);
   }
-}
-
-function fetchDocker({ store, logger }: FetchContext, reference: string, policy: PullPolicy): ImageKey {
-  const url = `docker://${reference}`;
-  const stored = policy === 'update' ? undefined : store.findRemote(url);
-  if (stored !== undefined) {
-    logger.debug(`using image from local store for url ${url}`);
-    store.touch(stored.key);
-    return stored.key;
-  }
-  throw new FetchError(
-    policy === 'never' ? 'image-not-found' : 'not-supported',
-    `unable to fetch docker image from URL ${quote(url)}: not in the store, and this version cannot convert docker images`,
-  );
 }
 
 /** @param text The name as it was typed, for messages. */

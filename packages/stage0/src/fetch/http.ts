@@ -10,14 +10,26 @@ import { FetchError } from './errors.ts';
 
 /** How requests are made. */
 export interface HttpOptions {
-  readonly method?: 'GET' | 'HEAD';
+  readonly method?: 'GET' | 'HEAD' | 'POST';
   readonly headers?: Readonly<Record<string, string>>;
+  /** Of a POST; never sent to where a redirect leads. */
+  readonly form?: URLSearchParams;
   /** Accept any certificate. */
   readonly insecureTls: boolean;
+  /** Certificates for the first host; where a redirect leads to another one, they do not count. */
+  readonly tls?: TlsFiles;
   /** Headers that log in, for the first request only: redirects never get them. */
   readonly login: Headers;
   /** For the proxy variables. */
   readonly env: Readonly<Record<string, string>>;
+}
+
+/** Certificates in PEM form. */
+export interface TlsFiles {
+  /** Authorities to trust besides those of the system. */
+  readonly ca: readonly string[];
+  /** What identifies us, with its key. */
+  readonly client?: { readonly cert: string; readonly key: string };
 }
 
 /** A response whose body is still to be read or destroyed. */
@@ -35,6 +47,7 @@ const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 /** Requests `url` and follows redirects. @throws FetchError `network`, `redirect`, `not-supported` */
 export async function httpRequest(url: URL, options: HttpOptions): Promise<HttpResponse> {
   const headers: Record<string, string> = {
+    ...(options.form !== undefined && { 'Content-Type': 'application/x-www-form-urlencoded' }),
     'User-Agent': `rkt/${buildInfo.version}`,
     // The bytes that were published are what is hashed and signed.
     'Accept-Encoding': 'identity',
@@ -43,10 +56,14 @@ export async function httpRequest(url: URL, options: HttpOptions): Promise<HttpR
   let target = url;
   for (let hops = 0; hops <= MAX_REDIRECTS; hops += 1) {
     const login = hops === 0 ? options.login : {};
-    const body = await sendRequest(target, { ...headers, ...login }, options);
+    const { tls, ...others } = options;
+    const ours = target.host === url.host && tls !== undefined ? { ...others, tls } : others;
+    const body = await sendRequest(target, { ...headers, ...login }, ours);
     const status = body.statusCode ?? 0;
     const location = body.headers.location;
-    if (!REDIRECTS.has(status) || location === undefined) return response(status, body);
+    if (!REDIRECTS.has(status) || location === undefined || options.method === 'POST') {
+      return response(status, body);
+    }
     body.destroy();
     target = redirectTarget(target, location);
   }
@@ -78,17 +95,24 @@ function redirectTarget(from: URL, location: string): URL {
 async function sendRequest(
   url: URL,
   headers: Readonly<Record<string, string>>,
-  { method = 'GET', insecureTls, env }: HttpOptions,
+  { method = 'GET', insecureTls, env, tls, form }: HttpOptions,
 ): Promise<IncomingMessage> {
   const secure = url.protocol === 'https:';
   const { Agent, request } = secure ? await import('node:https') : await import('node:http');
-  const agent = new Agent({ proxyEnv: env, ...(secure && { rejectUnauthorized: !insecureTls }) });
+  const agent = new Agent({
+    proxyEnv: env,
+    ...(secure && {
+      rejectUnauthorized: !insecureTls,
+      ...tls?.client,
+      ...(tls !== undefined && { ca: [...(await import('node:tls')).rootCertificates, ...tls.ca] }),
+    }),
+  });
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
   const options: RequestOptions = { method, headers, agent, timeout: IDLE_MS };
   const outgoing = request(url, options, resolve);
   outgoing.on('timeout', () => outgoing.destroy(new FetchError('network', `${url.host} does not answer`)));
   outgoing.on('error', (error) => reject(networkError(url, error)));
-  outgoing.end();
+  outgoing.end(form?.toString());
   return promise;
 }
 

@@ -4,6 +4,7 @@ import { overlaySupport } from '@rkt/linux/overlay';
 import { openKernel } from '@rkt/linux/libc';
 import type { ImageKey } from '@rkt/spec/image-id';
 
+import type { ImportOptions } from '../store/import.ts';
 import type { FileIdentity } from '../store/rows.ts';
 import type { FetchContext } from './context.ts';
 
@@ -30,21 +31,31 @@ export async function importFile(
     ...(remember !== undefined && { remember }),
     ...(progress !== undefined && { progress }),
   };
-  if (!unpack || !canUnpack(store.data)) return store.importAci({ fd, name }, options);
+  return importWithTree({ store, treeStore }, unpack, (further) =>
+    store.importAci({ fd, name }, { ...options, ...further }),
+  );
+}
+
+/**
+ * Lets `importImage` make an image and, where trees can be used and `unpack` asks for it, its tree in the same pass.
+ * `rootfs` is given the files; `sync` must be called when there are no more.
+ */
+export async function importWithTree(
+  { store, treeStore }: Pick<FetchContext, 'store' | 'treeStore'>,
+  unpack: boolean,
+  importImage: (options: Pick<ImportOptions, 'rootfs' | 'sync'>) => Promise<ImageKey>,
+): Promise<ImageKey> {
+  if (!unpack || !canUnpack(store.data)) return importImage({});
   const staged = await treeStore.stage();
   try {
-    const key = await store.importAci(
-      { fd, name },
-      {
-        ...options,
-        rootfs: staged.writer,
-        sync: (blobFd) => {
-          staged.complete();
-          // One flush for the blob and the tree: both are on the same file system.
-          openKernel().syncFs(blobFd);
-        },
+    const key = await importImage({
+      rootfs: staged.writer,
+      sync: (blobFd) => {
+        staged.complete();
+        // One flush for the blob and the tree: both are on the same file system.
+        openKernel().syncFs(blobFd);
       },
-    );
+    });
     await treeStore.adopt(staged, key);
     return key;
   } finally {

@@ -35,5 +35,6 @@ export function checkReferences(
 }
 
 function nameOf({ table, rowId, url }: ImageReference): string {
-  return table === 'remote' ? `remote ${printable(url)}` : `file ${rowId}`;
+  if (table === 'remote') return `remote ${printable(url)}`;
+  return `${table === 'file' ? 'file' : 'layers'} ${rowId}`;
 }

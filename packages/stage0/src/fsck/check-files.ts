@@ -9,6 +9,7 @@ import { withKernelErrors } from '@rkt/linux/errno';
 import { blobFile, blobsDir, type DataDir, imageManifestFile, manifestsDir } from '@rkt/pod-layout/data-dir';
 import type { ImageKey } from '@rkt/spec/image-id';
 
+import { strayLayers } from '../convert/layer-store.ts';
 import { isKey } from '../store/resolve.ts';
 import { abandonedScratch } from '../store/scratch.ts';
 import { removeDirectory } from '../treestore/remove-directory.ts';
@@ -41,7 +42,7 @@ export function listStoreFiles(data: DataDir): StoreFiles {
       }
     }
   }
-  return { keys, strays };
+  return { keys, strays: [...strays, ...strayLayers(data)] };
 }
 
 /** Files under names that the store does not use. */

@@ -1,6 +1,7 @@
 // Everything in the stores is broken in turn, found, repaired and healed (design: hostile inputs 55).
 
 import assert from 'node:assert/strict';
+import { hash } from 'node:crypto';
 import {
   appendFileSync,
   chmodSync,
@@ -15,7 +16,7 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 
-import { casTmpDir, dbFile, imageManifestFile } from '@rkt/pod-layout/data-dir';
+import { casTmpDir, dbFile, imageManifestFile, layerFile } from '@rkt/pod-layout/data-dir';
 import type { AciFile } from '@rkt/testkit/aci-builder';
 import { runs } from '@rkt/property-runs/runs';
 import fc from 'fast-check';
@@ -226,8 +227,9 @@ describe('fsck', () => {
       downloadTime: 0,
     });
     sql(`INSERT INTO file VALUES (1, 2, 3, 4, 5, '${key}')`);
+    sql(`INSERT INTO madeof VALUES ('${key}', 'sha256:0')`);
     const found = await check(true);
-    assert.deepEqual(objects(found), ['remote https://example.com/\\x1b[31m.aci', 'file 1']);
+    assert.deepEqual(objects(found), ['remote https://example.com/\\x1b[31m.aci', 'file 1', 'layers 1']);
     assert.match(found[0]?.problem ?? '', new RegExp(`its image ${key} is not there`));
     assert.deepEqual(await check(), []);
   });
@@ -290,6 +292,22 @@ describe('fsck', () => {
     flip(`${treeDir}/rootfs/etc/conf`, 1);
     assert.deepEqual(objects(await check(false, new Set([image.key]))), [`blob ${image.key}`, treeName()]);
     assert.deepEqual(await check(false, new Set([other])), []);
+  });
+
+  it('finds layers that are not what their digest says', async () => {
+    const digest = `sha256:${hash('sha256', 'layer')}`;
+    const file = layerFile(the.data, digest);
+    const bad = path.join(path.dirname(file), 'short');
+    mkdirSync(path.dirname(file), { recursive: true });
+    writeFileSync(file, 'layer');
+    assert.deepEqual(await check(), []);
+    flip(file, 2);
+    writeFileSync(bad, '');
+    const expected = [`layer ${digest}`, `stray ${path.relative(the.data, bad)}`];
+    assert.deepEqual(objects(await check()).sort(), expected);
+    assert.deepEqual(objects(await check(true)).sort(), expected);
+    assert.ok(!existsSync(file));
+    assert.deepEqual(await check(), []);
   });
 
   it('finds a blob under the name of another', async () => {

@@ -12,6 +12,7 @@ import type { TreeStore } from '../treestore/tree-store.ts';
 import { checkDatabaseFile, checkReferences } from './check-database.ts';
 import { checkScratch, checkStrays, listStoreFiles } from './check-files.ts';
 import { checkImage } from './check-image.ts';
+import { checkLayers } from './check-layers.ts';
 import { checkTrees, type WithUnusedTrees } from './check-trees.ts';
 import type { CheckOptions, Finding } from './finding.ts';
 
@@ -39,6 +40,7 @@ export async function* checkStores(
   }
   if (isUsable) yield* checkReferences(store, keys, options);
   if (keys === undefined) {
+    yield* checkLayers(data, options);
     yield* checkStrays(data, files.strays, options);
     yield* checkScratch(data, options);
   }

@@ -43,6 +43,11 @@ const SCHEMA = `
   PRAGMA user_version = ${SCHEMA_VERSION};
 `;
 
+// What came later and an older rkt may leave alone: made by the first that writes.
+const ADDITIONS = `
+  CREATE TABLE IF NOT EXISTS madeof (blobkey TEXT PRIMARY KEY, layers TEXT NOT NULL) STRICT;
+`;
+
 /** Runs transactions on the metadata of one data directory. */
 export class Database {
   readonly #data: DataDir;
@@ -131,6 +136,7 @@ export class Database {
       db.exec('BEGIN IMMEDIATE');
       if (version === 0) this.#initialize(db);
       else if (version < SCHEMA_VERSION) this.#migrate(db, version);
+      db.exec(ADDITIONS);
       const result = work(db);
       db.exec('COMMIT');
       return result;

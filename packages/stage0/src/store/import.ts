@@ -49,6 +49,8 @@ export interface ImportOptions {
   readonly sync?: (blobFd: number) => void;
   /** The file the image was read from, to know it again. */
   readonly remember?: FileIdentity;
+  /** Digests of the layers the image was made of, base first, to know them again. */
+  readonly layers?: readonly string[];
   readonly progress?: ReadProgress;
   /** Called when the image is in its place, under its lock. */
   readonly imported?: (image: ImportedImage) => void;
@@ -69,12 +71,32 @@ export async function importImage(
   source: ImageSource,
   options: ImportOptions,
 ): Promise<ImportedImage> {
+  return importArchive(data, (fd, name) => readImage(source, fd, name, options), options);
+}
+
+/** Writes an uncompressed image to the open file `fd` called `name`. */
+export type ArchiveSource = (fd: number, name: string) => Promise<WrittenArchive>;
+
+/** An image that was written whole. */
+export interface WrittenArchive {
+  /** In hex, of all bytes. */
+  readonly sha512: string;
+  readonly manifestText: string;
+  readonly sizeBytes: number;
+}
+
+/** Imports what `write` writes. @throws what `write` throws, SpecError (wrapped), KernelError; the store is as before then. */
+export async function importArchive(
+  data: DataDir,
+  write: ArchiveSource,
+  options: ImportOptions,
+): Promise<ImportedImage> {
   const temporary = path.join(casTmpDir(data), `import-${randomBytes(8).toString('hex')}`);
   const blob = createFile(temporary);
   try {
     // Whoever cleans the scratch directory leaves alone what is locked.
     openKernel().flock(blob, LOCK_EX);
-    const read = await readImage(source, blob, temporary, options);
+    const read = await write(blob, temporary);
     const manifest = parseManifest(read.manifestText);
     const key = imageKey(read.sha512);
     (options.sync ?? fsyncSync)(blob);
@@ -87,18 +109,12 @@ export async function importImage(
   }
 }
 
-interface ReadImage {
-  readonly sha512: string;
-  readonly manifestText: string;
-  readonly sizeBytes: number;
-}
-
 async function readImage(
   { fd, name }: ImageSource,
   blobFd: number,
   blobName: string,
   { rootfs, progress, limits = DEFAULT_LIMITS }: ImportOptions,
-): Promise<ReadImage> {
+): Promise<WrittenArchive> {
   const sizeBytes = withKernelErrors(name, () => fstatSync(fd).size);
   const compression = detectCompression(withKernelErrors(name, () => firstBytes(fd)));
   const aci = new AciReader(rootfs, limits);

@@ -22,6 +22,7 @@ import {
   imageLockFile,
   imageLocksDir,
   imageManifestFile,
+  layerFile,
   manifestsDir,
   STORE_FILE_MODE,
   TREE_DIR_MODE,
@@ -35,7 +36,7 @@ import { type Label, labelValue } from '@rkt/spec/labels';
 import { Database } from './database.ts';
 import { ensureDirectory, writeWhole } from './directories.ts';
 import { StoreError } from './errors.ts';
-import type { ImageSource, ImportedImage, ImportOptions } from './import.ts';
+import type { ArchiveSource, ImageSource, ImportedImage, ImportOptions } from './import.ts';
 import { fileMark, manifestFields, recoverImages } from './recover.ts';
 import { isKey, resolveId, resolveName } from './resolve.ts';
 import {
@@ -47,11 +48,14 @@ import {
   type FileIdentity,
   findFile,
   findImageRow,
+  findMadeOf,
   findRemote,
   type ImageReference,
   imagesNamed,
+  layersInUse,
   putFile,
   putImage,
+  putLayers,
   putRemote,
   type RemoteRow,
   setTreeSize,
@@ -150,16 +154,28 @@ export class ImageStore implements Disposable {
   /** Reads an image file into the store; what is there already is replaced by the same. @throws StoreError, UnpackError */
   async importAci(source: ImageSource, options: ImportOptions = {}): Promise<ImageKey> {
     const { importImage } = await import('./import.ts');
-    // Within the lock of the image, so that nobody sees one without a row for more than a moment.
-    const imported = (image: ImportedImage): void => this.#recordImport(image, options);
-    const { key } = await importImage(this.data, source, { ...options, imported });
+    return this.#recorded(options, (recording) => importImage(this.data, source, recording));
+  }
+
+  /** Brings an image that `write` writes into the store. @throws what `write` throws, StoreError */
+  async importArchive(write: ArchiveSource, options: ImportOptions = {}): Promise<ImageKey> {
+    const { importArchive } = await import('./import.ts');
+    return this.#recorded(options, (recording) => importArchive(this.data, write, recording));
+  }
+
+  // Within the lock of the image, so that nobody sees one without a row for more than a moment.
+  async #recorded(
+    options: ImportOptions,
+    importing: (options: ImportOptions) => Promise<ImportedImage>,
+  ): Promise<ImageKey> {
+    const { key } = await importing({ ...options, imported: (image) => this.#record(image, options) });
     this.touch(key);
     return key;
   }
 
-  #recordImport(
+  #record(
     { key, manifest, sizeBytes }: ImportedImage,
-    { latest = false, remember }: ImportOptions,
+    { latest = false, remember, layers }: ImportOptions,
   ): void {
     this.#manifests.delete(key);
     const row = {
@@ -172,6 +188,7 @@ export class ImageStore implements Disposable {
     this.#database.write((db) => {
       putImage(db, { ...row, treeSizeBytes: findImageRow(db, key)?.treeSizeBytes ?? 0 });
       if (remember !== undefined) putFile(db, remember, key);
+      if (layers !== undefined) putLayers(db, key, layers);
     });
   }
 
@@ -225,10 +242,11 @@ export class ImageStore implements Disposable {
 
   /** {@link remove}, for who holds the lock of the image. */
   removeLocked(key: ImageKey): unknown[] {
-    this.#database.write((db) => deleteImage(db, key));
+    const layers = this.#database.write((db) => deleteImage(db, key));
     this.#manifests.delete(key);
     const failures: unknown[] = [];
-    for (const file of [imageManifestFile(this.data, key), this.blobPath(key)]) {
+    const unused = layers.map((digest) => layerFile(this.data, digest));
+    for (const file of [imageManifestFile(this.data, key), this.blobPath(key), ...unused]) {
       try {
         withKernelErrors(file, () => rmSync(file, { force: true }));
       } catch (error) {
@@ -289,6 +307,17 @@ export class ImageStore implements Disposable {
   findRemote(url: string): RemoteRow | undefined {
     const row = this.#database.read((db) => findRemote(db, url), undefined);
     return row !== undefined && this.hasKey(row.key) ? row : undefined;
+  }
+
+  /** An image that was made of exactly these layers (digests, base first), if it is still there. */
+  findMadeOf(layers: readonly string[]): ImageKey | undefined {
+    const keys = this.#database.read((db) => findMadeOf(db, layers), []);
+    return keys.find((key) => this.hasKey(key) && existsSync(this.blobPath(key)));
+  }
+
+  /** Digests of the layers that images of the store were made of. */
+  layersInUse(): ReadonlySet<string> {
+    return this.#database.read(layersInUse, new Set<string>());
   }
 
   writeRemote(row: RemoteRow): void {

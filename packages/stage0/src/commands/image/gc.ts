@@ -5,6 +5,7 @@ import { quote } from '@rkt/diagnostics/quote';
 import type { ImageKey } from '@rkt/spec/image-id';
 
 import type { ImageGcFlags, Invocation } from '../../cli/requests.ts';
+import { removeUnusedLayers } from '../../convert/layer-store.ts';
 import { during, duringAsync } from '../../pod/context.ts';
 import { cleanScratch } from '../../store/scratch.ts';
 import { type OpenImages, openImages } from './open-images.ts';
@@ -18,7 +19,9 @@ export async function run(invocation: Invocation<ImageGcFlags>): Promise<number>
   await duringAsync('failed to remove unreferenced treestores', () => removeTrees(images));
   cleanScratch(images.data, gracePeriodMs);
   const unused = during('failed to get aciinfos', () => unusedImages(images, gracePeriodMs));
-  return removeImages(images, unused, { removed: () => undefined }) ? 0 : EXIT_FAILURE;
+  const isDone = removeImages(images, unused, { removed: () => undefined });
+  removeUnusedLayers(images.data, images.store.layersInUse(), gracePeriodMs);
+  return isDone ? 0 : EXIT_FAILURE;
 }
 
 async function removeTrees({ data, treeStore, logger }: OpenImages): Promise<void> {
