@@ -25,6 +25,7 @@ xz-utils:xz
 zstd:zstd
 bzip2:bzip2
 git:git
+strace:strace
 openssl:openssl
 docker-registry:docker-registry
 skopeo:skopeo
