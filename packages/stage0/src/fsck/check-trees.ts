@@ -10,16 +10,22 @@ import { type CheckOptions, type Finding, reasonOf } from './finding.ts';
 /** Calls its argument while no pod is being prepared, with the IDs of the trees that pods use. */
 export type WithUnusedTrees = (work: (isUsed: (id: string) => boolean) => Promise<void>) => Promise<void>;
 
+/** How trees are checked. */
+export interface TreeCheckOptions extends CheckOptions {
+  /** False for images whose stored manifest is broken. */
+  readonly hasTrueManifest: (image: string) => boolean;
+}
+
 /** What is wrong with the trees; with `keys`, only those of these images. @throws KernelError */
 export async function checkTrees(
   treeStore: TreeStore,
   keys: ReadonlySet<string> | undefined,
-  options: CheckOptions,
+  options: TreeCheckOptions,
   withUnusedTrees: WithUnusedTrees,
 ): Promise<Finding[]> {
   const found: (Finding & { readonly id: string })[] = [];
   for (const id of treeStore.list()) {
-    const examined = isTreeId(id) ? await examine(treeStore, id) : NO_TREE;
+    const examined = isTreeId(id) ? await examine(treeStore, id, options) : NO_TREE;
     if (keys !== undefined && !keys.has(examined.image ?? '')) continue;
     const { problem } = examined;
     if (problem !== undefined) found.push({ id, object: `tree ${treeName(id)}`, problem });
@@ -48,9 +54,13 @@ async function drop(
 
 const NO_TREE: ExaminedTree = { image: undefined, problem: 'the store has no such tree' };
 
-async function examine(treeStore: TreeStore, id: string): Promise<ExaminedTree> {
+async function examine(
+  treeStore: TreeStore,
+  id: string,
+  { hasTrueManifest }: TreeCheckOptions,
+): Promise<ExaminedTree> {
   try {
-    return await treeStore.examine(id);
+    return await treeStore.examine(id, hasTrueManifest);
   } catch (error) {
     if (hasCode(error, 'EACCES') || hasCode(error, 'EPERM')) throw error;
     return { image: undefined, problem: reasonOf(error) };

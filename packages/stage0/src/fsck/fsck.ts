@@ -35,8 +35,11 @@ export async function* checkStores(
   const isUsable = database.every(({ repaired }) => repaired !== undefined);
   const files = listStoreFiles(data);
   const known = isUsable ? store.list().map(({ key }) => key) : [];
+  const broken = new Set<ImageKey>();
   for (const key of keys ?? new Set([...files.keys, ...known].sort())) {
-    yield* checkImage(store, key, { ...options, hasDatabase: isUsable });
+    const found = checkImage(store, key, { ...options, hasDatabase: isUsable });
+    if (found.some(({ repaired }) => repaired === undefined)) broken.add(key);
+    yield* found;
   }
   if (isUsable) yield* checkReferences(store, keys, options);
   if (keys === undefined) {
@@ -44,5 +47,6 @@ export async function* checkStores(
     yield* checkStrays(data, files.strays, options);
     yield* checkScratch(data, options);
   }
-  yield* await checkTrees(treeStore, keys, options, withUnusedTrees);
+  const hasTrueManifest = (image: ImageKey): boolean => !broken.has(image);
+  yield* await checkTrees(treeStore, keys, { ...options, hasTrueManifest }, withUnusedTrees);
 }

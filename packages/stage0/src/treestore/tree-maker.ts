@@ -134,18 +134,23 @@ export class TreeMaker {
   }
 
   /** What {@link check} says, and whether the rest of the tree's directory is as it should be; under its lock. */
-  examine(id: string): ExaminedTree {
+  examine(id: string, hasTrueManifest: (image: ImageKey) => boolean): ExaminedTree {
     using _lock = this.#lock(id);
     const image = this.#imageOf(id);
-    return { image, problem: this.#problem(id, image) };
+    return { image, problem: this.#problem(id, image, hasTrueManifest) };
   }
 
-  #problem(id: string, image: ImageKey | undefined): string | undefined {
+  #problem(
+    id: string,
+    image: ImageKey | undefined,
+    hasTrueManifest: (image: ImageKey) => boolean,
+  ): string | undefined {
     if (!this.#isRendered(id)) return existsSync(this.#path(id)) ? 'it was never finished' : undefined;
     if (image === undefined || !isKey(image)) return 'it does not say which image it is of';
     const checked = this.check(id);
     if (checked.state === 'not-rendered') return 'its hash is missing';
     if (checked.state === 'damaged') return checked.reason;
+    if (!hasTrueManifest(image)) return undefined;
     return this.#hasManifestOf(id, image) ? undefined : 'its manifest is not that of its image';
   }
 

@@ -106,9 +106,12 @@ export class TreeStore {
     return (await this.#maker()).check(id);
   }
 
-  /** Says what is wrong with a tree and all that belongs to it, waiting for whoever is making it. @throws KernelError */
-  async examine(id: string): Promise<ExaminedTree> {
-    return (await this.#maker()).examine(id);
+  /**
+   * Says what is wrong with a tree and all that belongs to it, waiting for whoever is making it. Its manifest is
+   * compared with that of its image if the latter is to be believed. @throws KernelError
+   */
+  async examine(id: string, hasTrueManifest: (image: ImageKey) => boolean): Promise<ExaminedTree> {
+    return (await this.#maker()).examine(id, hasTrueManifest);
   }
 
   /** Deletes a tree. */
