@@ -31,7 +31,12 @@ const cachedData = new Uint8Array(getRawAsset(special ? 'special-cache' : 'cache
 new Script(text, { filename: 'rkt.cjs', cachedData }).runInThisContext()(require, module, exports, __filename, __dirname);
 `;
 
-const NODE_FLAGS = ['--disable-warning=ExperimentalWarning', '--min-semi-space-size=8', '--v8-pool-size=1'];
+const NODE_FLAGS = [
+  '--disable-warning=ExperimentalWarning',
+  '--min-semi-space-size=8',
+  '--max-semi-space-size=8',
+  '--v8-pool-size=1',
+];
 
 const WRAPPER_START = '(function (require, module, exports, __filename, __dirname) {';
 

@@ -9,7 +9,8 @@ cd "$(dirname "$0")/.."
 # libatomic1   the pinned node and dist/rkt link it        tcc            builds the launcher of the stage1 images
 # ca-certificates: https to the registries                 busybox-static the image of quickstart and of the tests
 # debootstrap  the real Debian image of e2e and bench      systemd        systemd-analyze and systemd-escape judge units
-# docker-registry, skopeo, umoci, apache2-utils (htpasswd), openssl: a registry with TLS and logins, and what fills it
+# docker-registry, skopeo, umoci, apache2-utils (htpasswd): a registry with TLS and logins, and what fills it
+# gnupg        keys and signatures of the tests            openssl        certificates of the tests' servers
 packages='
 libatomic1:/usr/lib/x86_64-linux-gnu/libatomic.so.1
 libstdc++6:/usr/lib/x86_64-linux-gnu/libstdc++.so.6
@@ -26,6 +27,7 @@ zstd:zstd
 bzip2:bzip2
 git:git
 strace:strace
+gnupg:gpg
 openssl:openssl
 docker-registry:docker-registry
 skopeo:skopeo

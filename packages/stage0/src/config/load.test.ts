@@ -10,6 +10,7 @@ import fc from 'fast-check';
 
 import type { Config } from './config.ts';
 import { resolveDataDir } from './data-dir.ts';
+import { formatMirror } from './docker-mirrors.ts';
 import { loadConfig } from './load.ts';
 
 const V1 = { rktVersion: 'v1' };
@@ -35,6 +36,13 @@ const docker = (registries: string[], user = 'u'): object => ({
   rktKind: 'dockerAuth',
   registries,
   credentials: { user, password: 'p' },
+});
+
+const mirrors = (registries: unknown, list: unknown): object => ({
+  ...V1,
+  rktKind: 'dockerMirrors',
+  registries,
+  mirrors: list,
 });
 
 describe('loadConfig', () => {
@@ -107,6 +115,21 @@ describe('loadConfig', () => {
       'max-image-entries': 7,
     });
   });
+  it('reads mirrors, and gives them back as they are written', () => {
+    const written = ['m.example.com', 'm:5000/a/b', 'http://127.0.0.1:5000', 'https://[::1]:5000/x/'];
+    put('local/mirrors.d/a.json', mirrors(['quay.io', 'x.io'], written));
+    put('user/mirrors.d/a.json', mirrors(['x.io'], []));
+    const { dockerMirrors } = load();
+    assert.deepEqual(dockerMirrors.get('quay.io')?.map(formatMirror), [
+      'm.example.com',
+      'm:5000/a/b',
+      'http://127.0.0.1:5000',
+      '[::1]:5000/x',
+    ]);
+    assert.deepEqual(dockerMirrors.get('quay.io')?.[1], { host: 'm:5000', prefix: 'a/b', scheme: 'https' });
+    assert.deepEqual(dockerMirrors.get('x.io'), []);
+  });
+
   it('reads registries of docker and aws credentials', () => {
     put('local/auth.d/d.json', docker(['quay.io', 'x.io']));
     put('user/auth.d/d.json', docker(['x.io'], 'v'));
@@ -173,12 +196,32 @@ describe('loadConfig', () => {
     ['local/auth.d/a.json', { ...basic('d'), credentials: 'x' }, /: "credentials" is not an object$/],
     ['local/auth.d/a.json', oauth(['d'], ''), /: no oauth bearer token specified$/],
     ['local/auth.d/a.json', { ...basic('d'), type: 'aws' }, /: no AWS Access Key ID specified$/],
+    [
+      'local/auth.d/a.json',
+      { ...basic('d'), type: 'aws', credentials: { accessKeyID: 'k' } },
+      /: no AWS Secret Access Key specified$/,
+    ],
     ['local/auth.d/a.json', docker([]), /: no registries specified$/],
+    ['local/auth.d/a.json', { ...docker(['r']), credentials: {} }, /: user not specified$/],
+    ['local/auth.d/a.json', docker(['r'], ''), /: user not specified$/],
+    ['local/auth.d/a.json', { ...docker(['r']), credentials: { user: 'u' } }, /: password not specified$/],
+    ['local/paths.d/a.json', paths({ data: 1 }), /: "data" is not a string$/],
     [
       'local/auth.d/a.json',
       docker(['r', 'r']),
       /: credentials for docker registry "r" are already specified$/,
     ],
+    ['local/mirrors.d/a.json', mirrors([], ['m']), /: no registries specified$/],
+    [
+      'local/mirrors.d/a.json',
+      mirrors(['r', 'r'], []),
+      /: mirrors of docker registry "r" are already specified$/,
+    ],
+    ['local/mirrors.d/a.json', mirrors(['r'], 'm'), /: "mirrors" is not a list$/],
+    ...['', '/x', 'ftp://m', 'u:p@m', 'm/../x', 'm/X', 'm?x', 'm:99999', 'm x'].map(
+      (text) => ['local/mirrors.d/a.json', mirrors(['r'], [text]), /: bad mirror ".*", use \[http:/] as const,
+    ),
+    ['local/auth.d/a.json', mirrors(['r'], []), /auth\.d" takes kinds "auth", "dockerAuth"/],
     ['local/paths.d/a.json', paths({ data: 'x' }), /: data directory must be an absolute path$/],
     [
       'local/paths.d/a.json',
@@ -218,6 +261,59 @@ describe('loadConfig', () => {
     });
   }
 
+  const good: readonly (readonly [directory: string, file: object])[] = [
+    ['auth.d', basic('d')],
+    ['auth.d', oauth(['d'], 't')],
+    ['auth.d', { ...basic('d'), type: 'aws', credentials: { accessKeyID: 'k', secretAccessKey: 's' } }],
+    ['auth.d', docker(['r'])],
+    ['paths.d', paths({ data: '/d' })],
+    ['stage1.d', stage1({ location: 'docker://x' })],
+  ];
+  for (const [directory, file] of good) {
+    const { rktKind, type } = file as { readonly rktKind: string; readonly type?: string };
+    it(`knows version v1 of ${[rktKind, type].filter(Boolean).join(' ')}, and no other`, () => {
+      put(`local/${directory}/a.json`, file);
+      load();
+      for (const rktVersion of ['v2', 'v0', 'V1', '1', 'v1 ']) {
+        put(`local/${directory}/a.json`, { ...file, rktVersion });
+        assert.match(
+          failure(),
+          new RegExp(
+            `^no parser available for configuration of kind "${rktKind}" and version "${rktVersion}"`,
+          ),
+        );
+      }
+    });
+    it(`takes ${rktKind} from ${directory} only`, () => {
+      for (const other of ['auth.d', 'paths.d', 'stage1.d'].filter((each) => each !== directory)) {
+        put(`local/${other}/a.json`, file);
+        assert.match(
+          failure(),
+          new RegExp(`${other}" takes kinds .*, but ".*a\\.json" is of kind "${rktKind}"$`),
+        );
+        rmSync(path.join(root, 'local', other), { recursive: true });
+      }
+    });
+  }
+  for (const location of ['/a.aci', 'file:///a.aci', 'docker://x', 'http://x/a.aci', 'https://x/a.aci']) {
+    it(`takes a stage1 at ${location}`, () => {
+      put('local/stage1.d/a.json', stage1({ location }));
+      assert.equal(load().stage1.location, location);
+    });
+  }
+  it('reads files in the order of their names', () => {
+    put('local/auth.d/b.json', basic('b'));
+    put('local/auth.d/a.json', basic('a'));
+    put('local/auth.d/A.json', basic('c'));
+    assert.deepEqual([...load().auth.keys()], ['c', 'a', 'b']);
+  });
+  it('refuses a docker registry twice in one directory, not in two', () => {
+    put('local/auth.d/a.json', docker(['r']));
+    put('user/auth.d/a.json', docker(['r'], 'v'));
+    assert.equal(load().dockerAuth.get('r')?.user, 'v');
+    put('user/auth.d/b.json', docker(['r']));
+    assert.match(failure(), /b\.json": credentials for docker registry "r" are already specified$/);
+  });
   it('refuses the same thing twice in one directory', () => {
     put('local/auth.d/a.json', basic('a.com'));
     put('local/auth.d/b.json', oauth(['a.com'], 't'));

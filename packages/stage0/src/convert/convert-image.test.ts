@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import {
   existsSync,
   lstatSync,
@@ -107,6 +108,23 @@ describe('conversion of layers', () => {
     assert.equal(lstatSync(rootfs('etc')).mode & 0o7777, 0o750);
     await the.trees.rebuild(key);
     assert.equal(readFileSync(path.join(the.trees.path(id), 'hash'), 'utf8'), hash);
+  });
+
+  it('gives every file its own content, however large the layer', async () => {
+    const files = Array.from({ length: 60 }, (_, index) => ({
+      name: `f${index}`,
+      content: randomBytes((index * 77_777) % 1_500_000),
+    }));
+    for (const compression of ['gzip', 'zstd', 'none'] as const) {
+      const key = await convert(
+        testImage([layerTar(files), BASE], { compression, reference: { tag: compression } }),
+      );
+      const out = the.tmp.join(compression);
+      execFileSync('mkdir', [out]);
+      execFileSync('tar', ['-C', out, '--no-same-owner', '-xf', the.store.blobPath(key)]);
+      for (const { name, content } of files)
+        assert.ok(readFileSync(path.join(out, 'rootfs', name)).equals(content), `${compression} ${name}`);
+    }
   });
 
   it('gives the same ID whether a tree is made or not, and however layers are compressed', async () => {

@@ -13,7 +13,7 @@ import type { ImageKey } from '@rkt/spec/image-id';
 import { serializeImageManifest } from '@rkt/spec/image-manifest';
 
 import { refuse } from '../docker/errors.ts';
-import type { OciImage } from '../docker/oci-image.ts';
+import type { OciImage, OciLayer } from '../docker/oci-image.ts';
 import type { FetchContext } from '../fetch/context.ts';
 import { importWithTree } from '../fetch/import-file.ts';
 import { blobWriter } from '../store/blob-writer.ts';
@@ -41,8 +41,8 @@ export interface ConvertOptions {
   readonly progress?: () => void;
 }
 
-// Downloads that wait for the network leave the processor to others; more would only cost memory.
-const LAYERS_AT_ONCE = 4;
+// As docker does; more would only cost memory.
+const LAYERS_AT_ONCE = 3;
 
 /**
  * Brings `image` into the store as one squashed image, and into the tree store. Marked latest if its tag is `latest`.
@@ -100,9 +100,7 @@ async function convertLayers(
   using scratch = new Scratch(casTmpDir(context.store.data));
   const layers = await receiveLayers(context, image, scratch.directory, options);
   const merged = mergeLayers(layers);
-  return await importConverted(context, image, manifest, options, (sink) =>
-    writeMerged(merged, layers, sink),
-  );
+  return await importConverted(context, image, manifest, options, (sink) => writeMerged(merged, sink));
 }
 
 /** Base first. A layer that is there twice is received once. */
@@ -114,6 +112,10 @@ async function receiveLayers(
 ): Promise<UnpackedLayer[]> {
   const received = new Map<string, UnpackedLayer>();
   const wanted = [...new Map(image.layers.map((layer) => [layer.digest, layer])).values()];
+  const largest = wanted.reduce<OciLayer | undefined>(
+    (most, layer) => (most === undefined || layer.sizeBytes > most.sizeBytes ? layer : most),
+    undefined,
+  );
   const failed = new AbortController();
   const receiving = {
     data: store.data,
@@ -131,7 +133,7 @@ async function receiveLayers(
     for (let layer = wanted[next]; layer !== undefined; layer = wanted[next]) {
       const name = String(next);
       next += 1;
-      const unpacked = await receiveLayer(image, layer, { ...receiving, name });
+      const unpacked = await receiveLayer(image, layer, { ...receiving, name, inThread: layer === largest });
       entries += unpacked.entries.length;
       if (entries > limits.maxEntries)
         exceed('max-image-entries', `more than ${limits.maxEntries} entries in the layers of the image`);

@@ -1,10 +1,9 @@
-// The entries of one layer and the contents of its files, as conversion needs them: contents go to a scratch file one
-// behind the other, everything else stays in memory. Runs in stage0.
+// The entries of one layer as conversion needs them: everything but the contents of files, and where those are in the
+// uncompressed archive. Pure; runs in stage0.
 
 import { type BytePath, readable } from '../unpack/byte-path.ts';
 import { cleanEntryName, cleanLinkName } from '../unpack/entry-policy.ts';
 import { exceed, refuse } from '../unpack/errors.ts';
-import { writeFully } from '../unpack/file-content.ts';
 import type { ArchiveLimits } from '../unpack/limits.ts';
 import type { EntrySink, TarEntry } from '../unpack/tar-entry.ts';
 
@@ -15,7 +14,7 @@ export interface LayerEntry {
   readonly entry: TarEntry;
   /** The path a hard link names, empty for everything else. */
   readonly target: BytePath;
-  /** Where the stored bytes of the file begin in the layer's contents. */
+  /** Where the stored bytes of the file begin in the archive. */
   readonly offset: number;
   /** How many there are: fewer than the size of a sparse file. */
   readonly storedBytes: number;
@@ -23,30 +22,35 @@ export interface LayerEntry {
 
 /** What a layer holds. */
 export interface UnpackedLayer {
-  /** `sha256:...` of the layer as stored, for messages. */
-  readonly digest: string;
   readonly entries: readonly LayerEntry[];
-  /** The file of contents. */
-  readonly contents: string;
+  /** The file of the uncompressed archive. */
+  readonly archive: string;
 }
 
-const BUFFER_BYTES = 1024 * 1024;
 const NO_NAME = Buffer.alloc(0);
 
-/** An {@link EntrySink} that collects entries and writes contents to the open file `fd`. */
+/** An {@link EntrySink} that collects entries; it is told of each piece of the archive before the reader is. */
 export class LayerCollector implements EntrySink {
   readonly entries: LayerEntry[] = [];
-  readonly #fd: number;
   readonly #limits: ArchiveLimits;
-  readonly #buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
-  #filled = 0;
-  #written = 0;
+  // Of the current piece: where it is in memory, where in the archive, and where the next one will be. Its memory may be
+  // gone when the next one comes.
+  #byteOffset = 0;
+  #position = 0;
+  #next = 0;
   #fileBytes = 0;
-  #started = 0;
+  #offset = 0;
+  #stored = 0;
 
-  constructor(fd: number, limits: ArchiveLimits) {
-    this.#fd = fd;
+  constructor(limits: ArchiveLimits) {
     this.#limits = limits;
+  }
+
+  /** The reader gets `bytes` next. */
+  piece(bytes: Buffer): void {
+    this.#byteOffset = bytes.byteOffset;
+    this.#position = this.#next;
+    this.#next += bytes.length;
   }
 
   entry(entry: TarEntry): void {
@@ -59,38 +63,30 @@ export class LayerCollector implements EntrySink {
       refuse('unsafe-entry', 'invalid layer: "/dev" is not a directory');
     if (entry.type === 'symlink' && entry.linkName.length === 0)
       refuse('bad-archive', `symbolic link ${readable(path)} has no target`);
-    this.#started = this.#written + this.#filled;
-    // The name has become the path: one copy in memory is enough.
-    const kept = { ...entry, name: NO_NAME };
-    this.entries.push({ path, entry: kept, target, offset: this.#started, storedBytes: 0 });
+    this.#stored = 0;
+    // The name has become the path, and small buffers keep the large ones alive that they were cut from.
+    const linkName = entry.type === 'symlink' ? copyOf(entry.linkName) : NO_NAME;
+    const kept = { ...entry, name: NO_NAME, linkName };
+    this.entries.push({ path, entry: kept, target, offset: 0, storedBytes: 0 });
   }
 
+  // What comes is a part of the piece, and all of a file lies together.
   data(bytes: Buffer): void {
-    for (let at = 0; at < bytes.length;) {
-      if (this.#filled === BUFFER_BYTES) this.#flush();
-      const length = bytes.copy(this.#buffer, this.#filled, at);
-      this.#filled += length;
-      at += length;
-    }
+    if (this.#stored === 0) this.#offset = this.#position + bytes.byteOffset - this.#byteOffset;
+    this.#stored += bytes.length;
   }
 
   endEntry(): void {
-    const storedBytes = this.#written + this.#filled - this.#started;
     const last = this.entries.at(-1);
-    if (storedBytes > 0 && last !== undefined)
-      this.entries[this.entries.length - 1] = { ...last, storedBytes };
+    if (this.#stored === 0 || last === undefined) return;
+    this.entries[this.entries.length - 1] = { ...last, offset: this.#offset, storedBytes: this.#stored };
   }
+}
 
-  /** All entries were read. */
-  finish(): void {
-    this.#flush();
-  }
-
-  #flush(): void {
-    writeFully(this.#fd, this.#buffer.subarray(0, this.#filled), this.#written);
-    this.#written += this.#filled;
-    this.#filled = 0;
-  }
+function copyOf(bytes: Buffer): Buffer {
+  const copy = Buffer.allocUnsafeSlow(bytes.length);
+  bytes.copy(copy);
+  return copy;
 }
 
 // Tools that make layers write absolute names now and then; all of docker's world takes them as relative to the root.

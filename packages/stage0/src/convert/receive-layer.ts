@@ -1,7 +1,6 @@
 // Brings one layer into the store and takes it apart: nothing of it is read before its digest was right, and nothing
 // used before its content is what the image config says. Runs in stage0.
 
-import { createHash } from 'node:crypto';
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import path from 'node:path';
 
@@ -11,6 +10,7 @@ import { type AciCompression, detectCompression } from '@rkt/spec/aci';
 
 import { refuse } from '../docker/errors.ts';
 import type { OciImage, OciLayer } from '../docker/oci-image.ts';
+import { blobWriter } from '../store/blob-writer.ts';
 import { createFile } from '../store/directories.ts';
 import { decompressed } from '../unpack/decompress.ts';
 import { writeFully } from '../unpack/file-content.ts';
@@ -26,6 +26,8 @@ export interface ReceiveOptions {
   readonly scratch: string;
   /** Names the layer's files in there. */
   readonly name: string;
+  /** Whether a thread of its own, if it is large at all, hashes and writes its archive. Each costs memory. */
+  readonly inThread: boolean;
   readonly limits: ArchiveLimits;
   /** Called while bytes arrive. */
   readonly progress: () => void;
@@ -71,36 +73,40 @@ async function download(
 async function unpackLayer(
   fd: number,
   layer: OciLayer,
-  { scratch, name, limits, progress }: ReceiveOptions,
+  { scratch, name, inThread, limits, progress }: ReceiveOptions,
 ): Promise<UnpackedLayer> {
   const { digest, diffId } = layer;
-  const contents = path.join(scratch, name);
-  const contentsFd = createFile(contents);
+  const archive = path.join(scratch, name);
+  const archiveFd = createFile(archive);
+  const sizeBytes = fstatSync(fd).size;
+  const writer = blobWriter(archiveFd, archive, inThread ? sizeBytes * USUAL_RATIO : 0, 'sha256');
   try {
-    const collector = new LayerCollector(contentsFd, limits);
+    const collector = new LayerCollector(limits);
     const tar = new TarReader(collector, limits);
-    const hash = createHash('sha256');
-    const sizeBytes = fstatSync(fd).size;
-    let produced = 0;
     if (sizeBytes > 0) {
       for await (const bytes of decompressed({ fd, sizeBytes }, compressionOf(fd, layer), limits, progress)) {
-        hash.update(bytes);
+        writer.write(bytes);
+        collector.piece(bytes);
         tar.write(bytes);
-        produced += bytes.length;
       }
     }
     // An empty layer is one without files.
-    if (produced > 0) tar.end();
-    collector.finish();
-    const found = `sha256:${hash.digest('hex')}`;
+    if (writer.bytesWritten > 0) tar.end();
+    const found = `sha256:${writer.finish()}`;
     if (diffId !== undefined && diffId !== found) {
       refuse('digest-mismatch', `layer ${digest} holds ${found}, but the image config says ${diffId}`);
     }
-    return { digest, entries: collector.entries, contents };
+    return { entries: collector.entries, archive };
+  } catch (error) {
+    writer.abort();
+    throw error;
   } finally {
-    closeSync(contentsFd);
+    closeSync(archiveFd);
   }
 }
+
+// What gzip makes of programs.
+const USUAL_RATIO = 2.5;
 
 const MAGIC_BYTES = 512;
 
@@ -129,7 +135,7 @@ export function* readContents(
   }
 }
 
-/** Opens the contents of a layer. @throws KernelError */
-export function openContents({ contents }: UnpackedLayer): number {
-  return withKernelErrors(contents, () => openSync(contents, 'r'));
+/** Opens the archive of a layer. @throws KernelError */
+export function openArchive(archive: string): number {
+  return withKernelErrors(archive, () => openSync(archive, 'r'));
 }

@@ -7,24 +7,27 @@ import type { RootfsSink } from '../unpack/aci-reader.ts';
 import type { BytePath } from '../unpack/byte-path.ts';
 import type { UnpackedLayer } from './layer-entries.ts';
 import { type Inode, type MergedEntry, MergedTree } from './merged-tree.ts';
-import { openContents, readContents } from './receive-layer.ts';
+import { openArchive, readContents } from './receive-layer.ts';
 
 const BUFFER_BYTES = 1024 * 1024;
 
-/** The files that are left when `layers` (base first) are applied one after the other. @throws UnpackError */
-export function mergeLayers(layers: readonly UnpackedLayer[]): MergedEntry[] {
-  const tree = new MergedTree();
-  for (const { entries } of layers) tree.apply(entries);
-  return tree.entries();
+/** Several layers, merged. */
+export interface MergedLayers {
+  readonly entries: readonly MergedEntry[];
+  /** Files of their uncompressed archives, base first. */
+  readonly archives: readonly string[];
 }
 
-/** Hands `entries` of `layers` to `sink`, with their contents. The contents are deleted at the end. */
-export function writeMerged(
-  entries: readonly MergedEntry[],
-  layers: readonly UnpackedLayer[],
-  sink: RootfsSink,
-): void {
-  using contents = new Contents(layers);
+/** The files that are left when `layers` (base first) are applied one after the other. @throws UnpackError */
+export function mergeLayers(layers: readonly UnpackedLayer[]): MergedLayers {
+  const tree = new MergedTree();
+  for (const { entries } of layers) tree.apply(entries);
+  return { entries: tree.entries(), archives: layers.map(({ archive }) => archive) };
+}
+
+/** Hands the files of `merged` to `sink`, with their contents. The archives are deleted at the end. */
+export function writeMerged({ entries, archives }: MergedLayers, sink: RootfsSink): void {
+  using contents = new Contents(archives);
   const firstNames = new Map<Inode, BytePath>();
   for (const { path, inode } of entries) {
     const first = firstNames.get(inode);
@@ -42,12 +45,12 @@ export function writeMerged(
 
 // Keeps the contents of one layer open. A name in an upper layer may stand for a file of a lower one.
 class Contents implements Disposable {
-  readonly #layers: readonly UnpackedLayer[];
+  readonly #archives: readonly string[];
   readonly #buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
   #current: { readonly layer: number; readonly fd: number } | undefined;
 
-  constructor(layers: readonly UnpackedLayer[]) {
-    this.#layers = layers;
+  constructor(archives: readonly string[]) {
+    this.#archives = archives;
   }
 
   *of(inode: Inode): Generator<Buffer, void, undefined> {
@@ -58,7 +61,7 @@ class Contents implements Disposable {
   #open(layer: number): number {
     if (this.#current?.layer === layer) return this.#current.fd;
     this.#close();
-    const fd = openContents(this.#layers[layer] as UnpackedLayer);
+    const fd = openArchive(this.#archives[layer] as string);
     this.#current = { layer, fd };
     return fd;
   }
@@ -70,6 +73,6 @@ class Contents implements Disposable {
 
   [Symbol.dispose](): void {
     this.#close();
-    for (const { contents } of this.#layers) rmSync(contents, { force: true });
+    for (const archive of this.#archives) rmSync(archive, { force: true });
   }
 }

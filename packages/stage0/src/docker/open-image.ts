@@ -13,7 +13,7 @@ import type { RegistryImageOptions } from './registry/registry-image.ts';
 
 /** What tests set. */
 export interface OpenImageOptions extends Partial<
-  Pick<RegistryImageOptions, 'certificateDirectories' | 'wait' | 'patience'>
+  Pick<RegistryImageOptions, 'certificateDirectories' | 'wait' | 'patience' | 'times'>
 > {
   /** Instead of this machine's. */
   readonly platform?: Platform;
@@ -86,7 +86,7 @@ export async function openImage(
 }
 
 function registryOptions(context: FetchContext): Omit<RegistryImageOptions, 'platform'> {
-  const { config, insecure, env, logger } = context;
+  const { config, insecure, env, logger, signal } = context;
   let known = authorizations.get(context);
   if (known === undefined) authorizations.set(context, (known = new Map()));
   return {
@@ -95,6 +95,7 @@ function registryOptions(context: FetchContext): Omit<RegistryImageOptions, 'pla
     insecure,
     env,
     logger,
+    ...(signal !== undefined && { signal }),
     data: context.store.data,
     authorizations: known,
   };

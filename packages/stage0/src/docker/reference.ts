@@ -59,7 +59,8 @@ export function simpleDockerReference({ index, repository, tag, digest }: Docker
       ? repository.slice(OFFICIAL.length)
       : repository;
   // A first component that looks like a registry would be read as one.
-  const host = isDefault && !isRegistry(short.split('/')[0] ?? '') ? '' : `${index}/`;
+  const [first = '', ...others] = short.split('/');
+  const host = isDefault && (others.length === 0 || !isRegistry(first)) ? '' : `${index}/`;
   const version = tag === undefined || (tag === DEFAULT_TAG && digest === undefined) ? '' : `:${tag}`;
   return `${host}${short}${version}${digest === undefined ? '' : `@${digest}`}`;
 }
@@ -75,11 +76,17 @@ function isRegistry(component: string): boolean {
 
 function indexOf(text: string, name: string): string {
   const port = HOST.exec(name)?.[1];
-  if (!HOST.test(name) || Number(port ?? 1) > 65535) {
+  const index = name.toLowerCase();
+  if (!HOST.test(name) || Number(port ?? 1) > 65535 || !isPlainHost(index)) {
     return refuseReference(text, `bad registry ${quote(name)}`);
   }
-  const index = name.toLowerCase();
   return DEFAULT_INDEX_NAMES.has(index) ? DEFAULT_INDEX : index;
+}
+
+// `1.2` and `0x7f.1` are addresses in disguise, and `a.0` is no host at all.
+function isPlainHost(index: string): boolean {
+  if (!URL.canParse(`https://${index}/`)) return false;
+  return index.startsWith('[') || index.replace(/:.*/, '') === new URL(`https://${index}/`).hostname;
 }
 
 function splitOnce(text: string, separator: string): [string, string | undefined] {

@@ -82,8 +82,10 @@ function readChain(fields: Fields, where: string): V1Layer[] {
   return history.map((text, at) => {
     const place = `${where}: history[${at}]`;
     const layer = parseFields(Buffer.from(text), place);
+    const id = layer.text('id');
+    if (!/^[0-9a-f]{64}$/.test(id)) refuse('bad-image', `${where}: bad layer ID ${quote(id)}`);
     return {
-      id: layer.text('id'),
+      id,
       parent: layer.text('parent'),
       fields: layer,
       blob: parseDigest(blobs[at] ?? '', `${where}: fsLayers[${at}]`).text,
@@ -99,7 +101,6 @@ function withoutRepeats(chain: readonly V1Layer[]): V1Layer[] {
 function checkChain(chain: readonly V1Layer[], where: string): void {
   const seen = new Set<string>();
   for (const [at, { id, parent }] of chain.entries()) {
-    if (!/^[0-9a-f]{64}$/.test(id)) refuse('bad-image', `${where}: bad layer ID ${quote(id)}`);
     if (seen.has(id)) refuse('bad-image', `${where}: layer ${id} is there twice`);
     seen.add(id);
     const below = chain[at + 1]?.id ?? '';

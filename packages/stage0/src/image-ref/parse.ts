@@ -110,6 +110,7 @@ function decodePath(pathname: string, argument: string): string {
 
 function dockerReference(rest: string): ImageReference {
   const reference = rest.startsWith('//') ? rest.slice(2) : rest;
+  if (reference === '') refuse(`docker:${rest}`);
   parseDockerReference(reference);
   return { kind: 'docker', reference };
 }

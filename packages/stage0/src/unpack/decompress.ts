@@ -2,6 +2,7 @@
 // works on the piece before. Runs in stage0.
 
 import { readSync } from 'node:fs';
+import type { Transform } from 'node:stream';
 
 import type { AciCompression } from '@rkt/spec/aci';
 
@@ -12,6 +13,8 @@ import type { ArchiveLimits } from './limits.ts';
 export interface ArchiveFile {
   readonly fd: number;
   readonly sizeBytes: number;
+  /** Called with each piece of the file that is read, in order; what follows the compressed stream may be left out. */
+  readonly tap?: (bytes: Buffer) => void;
 }
 
 const CHUNK_BYTES = 1024 * 1024;
@@ -78,7 +81,7 @@ async function* lazily(open: () => Promise<Iterable<Buffer>>): AsyncGenerator<Bu
 
 /** The file as it is. With `reuse` the same memory is filled again for every piece. */
 function* fileChunks(
-  { fd }: ArchiveFile,
+  { fd, tap }: ArchiveFile,
   count: ReadProgress,
   reuse: boolean,
 ): Generator<Buffer, void, undefined> {
@@ -87,6 +90,7 @@ function* fileChunks(
     const length = readSync(fd, buffer, 0, buffer.length, position);
     if (length === 0) return;
     position += length;
+    tap?.(buffer.subarray(0, length));
     count(position);
     yield buffer.subarray(0, length);
     if (!reuse) buffer = Buffer.allocUnsafeSlow(CHUNK_BYTES);
@@ -100,7 +104,6 @@ async function* zlibStream(
   count: ReadProgress,
 ): AsyncGenerator<Buffer, void, undefined> {
   const zlib = await import('node:zlib');
-  const { Readable } = await import('node:stream');
   const options = { chunkSize: CHUNK_BYTES };
   const decoder =
     compression === 'gzip'
@@ -109,22 +112,17 @@ async function* zlibStream(
           ...options,
           params: { [zlib.constants.ZSTD_d_windowLogMax]: windowLog(maxMemoryBytes) },
         });
-  const source = Readable.from(
-    fileChunks(file, () => undefined, false),
-    { objectMode: true, highWaterMark: 1 },
-  );
-  source.on('error', (error) => decoder.destroy(error));
+  void feed(decoder, file);
   try {
-    source.pipe(decoder);
     for await (const chunk of decoder as AsyncIterable<Buffer>) {
       count(decoder.bytesWritten);
       yield chunk;
+      release(chunk);
     }
     checkTail(file, decoder.bytesWritten, compression);
   } catch (error) {
     throw streamError(error, compression);
   } finally {
-    source.destroy();
     decoder.destroy();
   }
 }
@@ -133,6 +131,27 @@ async function* zlibStream(
 function windowLog(maxMemoryBytes: number): number {
   const { min, max } = ZSTD_WINDOW_LOG;
   return Math.min(max, Math.max(min, Math.floor(Math.log2(maxMemoryBytes))));
+}
+
+// One piece at a time in the same memory: the decoder says when it needs it no more, or never when it has seen its end.
+async function feed(decoder: Transform, file: ArchiveFile): Promise<void> {
+  try {
+    for (const piece of fileChunks(file, () => undefined, true)) {
+      await new Promise<void>((resolve, reject) => {
+        decoder.write(piece, (error) => (error ? reject(error) : resolve()));
+      });
+    }
+    decoder.end();
+  } catch (error) {
+    decoder.destroy(error as Error);
+  }
+}
+
+// The decoder fills one buffer after the other, and pieces of them come in order: the piece at the end of a buffer is the
+// last. Left to the garbage collector they would add up to tens of megabytes.
+function release(piece: Buffer): void {
+  const memory = piece.buffer as ArrayBuffer;
+  if (piece.byteOffset + piece.length === memory.byteLength) memory.transfer(0);
 }
 
 // zlib stops at the first zero byte after the stream: tapes are padded with zeros, nothing else may follow.

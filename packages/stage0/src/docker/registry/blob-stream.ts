@@ -22,7 +22,7 @@ export const DEFAULT_PATIENCE: Patience = {
 export interface BlobSource {
   readonly url: URL;
   /** Requests the bytes from `offset` on; the answer is 200 or 206. */
-  open(offset: number): Promise<HttpResponse>;
+  open(offset: number, signal: AbortSignal): Promise<HttpResponse>;
 }
 
 /** Iterated once. */
@@ -30,7 +30,7 @@ export class BlobStream {
   readonly #source: BlobSource;
   readonly #patience: Patience;
   #response: HttpResponse | undefined;
-  #closed = false;
+  readonly #abort = new AbortController();
 
   constructor(source: BlobSource, patience: Patience = DEFAULT_PATIENCE) {
     this.#source = source;
@@ -39,13 +39,16 @@ export class BlobStream {
 
   /** Asks for the first byte now, so that errors show before anything is set up for the rest. */
   async start(): Promise<void> {
-    this.#response = await this.#source.open(0);
+    this.#response = await this.#open(0);
   }
 
   /** Ends the transfer, also in the middle. */
   close(): void {
-    this.#closed = true;
-    this.#response?.body.destroy();
+    this.#abort.abort();
+  }
+
+  #open(offset: number): Promise<HttpResponse> {
+    return this.#source.open(offset, this.#abort.signal);
   }
 
   /** @throws FetchError */
@@ -57,7 +60,7 @@ export class BlobStream {
     let offsetAtBreak = 0;
     try {
       for (;;) {
-        const response = (this.#response ??= await this.#source.open(offset));
+        const response = (this.#response ??= await this.#open(offset));
         let skip = offset - startOf(response, offset, url);
         try {
           for await (const chunk of response.body as AsyncIterable<Buffer>) {
@@ -70,7 +73,7 @@ export class BlobStream {
           return;
         } catch (error) {
           const failure = networkError(url, error);
-          if (this.#closed || !hasCode(failure, 'network')) throw failure;
+          if (!hasCode(failure, 'network')) throw failure;
           breaks = offset - offsetAtBreak >= progressBytes ? 1 : breaks + 1;
           offsetAtBreak = offset;
           if (breaks > maxBreaks) throw failure;

@@ -3,7 +3,16 @@
 
 import { setTimeout as delay } from 'node:timers/promises';
 
-import { type HttpOptions, httpRequest, type HttpResponse, type TlsFiles } from '../../fetch/http.ts';
+import { hasCode } from '@rkt/diagnostics/rkt-error';
+
+import {
+  type HttpOptions,
+  httpRequest,
+  type HttpResponse,
+  type HttpTimes,
+  type TlsFiles,
+} from '../../fetch/http.ts';
+import type { Nearness } from '../../fetch/local-address.ts';
 import { DockerError } from '../errors.ts';
 import { bareType } from '../media-types.ts';
 import { type Challenge, parseChallenges } from './challenge.ts';
@@ -21,6 +30,9 @@ export interface RegistryOptions extends CredentialSources {
   readonly authorizations: Map<string, string>;
   /** Instead of {@link CERTIFICATE_DIRECTORIES}. */
   readonly certificateDirectories?: readonly string[];
+  /** Ends what is being asked. */
+  readonly signal?: AbortSignal;
+  readonly times?: Partial<HttpTimes>;
   /** Waits before a retry. */
   readonly wait?: (ms: number) => Promise<unknown>;
 }
@@ -42,6 +54,8 @@ export async function connect(
     try {
       return (await client.speaksVersion2()) ? client : undefined;
     } catch (error) {
+      // Whoever answers is asked no other way: http would show a login to everybody.
+      if (!hasCode(error, 'network')) throw error;
       failure ??= error;
     }
   }
@@ -88,7 +102,7 @@ export class RegistryClient {
     if (status === 401) {
       const challenges = parseChallenges(response.header('www-authenticate') ?? '');
       if (!named && challenges.length === 0) return false;
-      if (!this.#options.authorizations.has(this.#key)) await this.#authorize(challenges);
+      if (!this.#options.authorizations.has(this.#key)) await this.#authorize(challenges, response.server);
       return true;
     }
     // Some leave the header out; a web site says something else than JSON.
@@ -99,14 +113,18 @@ export class RegistryClient {
    * GET below `/v2/REPOSITORY/`, with a login where the registry wants one.
    * @throws DockerError for every status but 200 and 206; FetchError
    */
-  async get(path: string, headers: Readonly<Record<string, string>> = {}): Promise<HttpResponse> {
+  async get(
+    path: string,
+    headers: Readonly<Record<string, string>> = {},
+    signal?: AbortSignal,
+  ): Promise<HttpResponse> {
     const url = this.url(path);
-    let response = await this.#send(url, headers);
+    let response = await this.#send(url, headers, signal);
     if (response.status === 401) {
       response.body.destroy();
       // The token may have expired; what the registry refuses twice, it refuses.
-      await this.#authorize(parseChallenges(response.header('www-authenticate') ?? ''));
-      response = await this.#send(url, headers);
+      await this.#authorize(parseChallenges(response.header('www-authenticate') ?? ''), response.server);
+      response = await this.#send(url, headers, signal);
     }
     if (response.status === 200 || response.status === 206) return response;
     const error = await statusError(response, url);
@@ -120,31 +138,38 @@ export class RegistryClient {
   }
 
   get #http(): HttpOptions {
-    const { insecure, env } = this.#options;
+    const { insecure, env, signal, times } = this.#options;
     return {
       insecureTls: insecure.tls,
       login: {},
       env,
+      ...(signal !== undefined && { signal }),
+      ...(times !== undefined && { times }),
       ...(this.#tls !== undefined && { tls: this.#tls }),
     };
   }
 
-  async #send(url: URL, headers: Readonly<Record<string, string>>): Promise<HttpResponse> {
+  async #send(
+    url: URL,
+    headers: Readonly<Record<string, string>>,
+    signal?: AbortSignal,
+  ): Promise<HttpResponse> {
+    const http = { ...this.#http, ...(signal !== undefined && { signal }) };
     for (let retry = 1; ; retry += 1) {
       const authorization = this.#options.authorizations.get(this.#key);
       const login = authorization === undefined ? {} : { Authorization: authorization };
-      const response = await httpRequest(url, { ...this.#http, headers, login });
+      const response = await httpRequest(url, { ...http, headers, login });
       if (!RETRIED_STATUS.has(response.status) || retry > MAX_RETRIES) return response;
       response.body.destroy();
       await (this.#options.wait ?? delay)(retryDelayMs(response.header('retry-after'), retry));
     }
   }
 
-  async #authorize(challenges: readonly Challenge[]): Promise<void> {
-    this.#options.authorizations.set(this.#key, await this.#authorization(challenges));
+  async #authorize(challenges: readonly Challenge[], server: Nearness): Promise<void> {
+    this.#options.authorizations.set(this.#key, await this.#authorization(challenges, server));
   }
 
-  async #authorization(challenges: readonly Challenge[]): Promise<string> {
+  async #authorization(challenges: readonly Challenge[], server: Nearness): Promise<string> {
     this.#login ??= findLogin(this.endpoint.host, this.endpoint.repository, this.#options);
     const login = await this.#login;
     if (login?.kind === 'registry-token') return `Bearer ${login.token}`;
@@ -157,7 +182,7 @@ export class RegistryClient {
         login,
         dockerAuth,
         allowHttp: insecure.http,
-        http: this.#http,
+        http: { ...this.#http, namedBy: server },
       });
       return `Bearer ${token}`;
     }

@@ -31,6 +31,7 @@ export async function askHelper(
   const { status, output } = await run(`docker-credential-${name}`, server, env).catch((error: Error) =>
     fail(`cannot be run: ${error.message}`),
   );
+  if (status === null) return fail(`did not come to an end for ${server}`);
   if (status !== 0) {
     if (output.includes(NOT_FOUND)) return undefined;
     const message = printable(output.trim().split('\n')[0]?.slice(0, 200) ?? '');
@@ -70,8 +71,10 @@ async function run(
   let length = 0;
   child.stdout.on('data', (chunk: Buffer) => {
     length += chunk.length;
-    if (length > MAX_ANSWER_BYTES) child.kill('SIGKILL');
-    else chunks.push(chunk);
+    if (length <= MAX_ANSWER_BYTES) return void chunks.push(chunk);
+    child.kill('SIGKILL');
+    // Its own children may hold the other end.
+    child.stdout.destroy();
   });
   const [status] = await exit;
   return { status, output: Buffer.concat(chunks).toString('utf8') };

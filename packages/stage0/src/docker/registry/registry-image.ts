@@ -14,7 +14,6 @@ import { loadImage, type ManifestBytes, type ManifestSource } from '../load-imag
 import { MAX_MANIFEST_BYTES, type Platform } from '../manifest.ts';
 import { ACCEPTED_MANIFESTS, manifestKind } from '../media-types.ts';
 import type { DockerReference, LayerStream, OciImage, OciLayer } from '../oci-image.ts';
-import { fullDockerReference } from '../reference.ts';
 import { schema1Payload } from '../schema1.ts';
 import { BlobStream, type Patience } from './blob-stream.ts';
 import { connect, type RegistryClient, type RegistryOptions } from './client.ts';
@@ -37,33 +36,50 @@ export async function openRegistryImage(
   reference: DockerReference,
   options: RegistryImageOptions,
 ): Promise<OciImage> {
-  for (const endpoint of endpointsOf(reference, options.mirrors)) {
-    if (!endpoint.isMirror) return await openAt(endpoint, reference, options);
-    try {
-      return await openAt(endpoint, reference, options);
-    } catch (error) {
-      if (hasCode(error, 'unchanged')) throw error;
-      options.logger.info(`mirror ${endpoint.host}: ${printable((error as Error).message)}`);
-    }
+  const endpoints = endpointsOf(reference, options.mirrors);
+  return await firstThatHas(endpoints, options, (endpoint, later) =>
+    openAt(endpoint, later, reference, options),
+  );
+}
+
+// What goes wrong with a mirror is said, and the next one is asked; the registry itself is the last.
+async function firstThatHas<Result>(
+  endpoints: readonly Endpoint[],
+  { logger }: Pick<RegistryImageOptions, 'logger'>,
+  ask: (endpoint: Endpoint, later: readonly Endpoint[]) => Promise<Result>,
+): Promise<Result> {
+  const [endpoint, ...later] = endpoints;
+  if (endpoint === undefined) return refuse('registry', 'no registry to ask');
+  if (later.length === 0) return await ask(endpoint, later);
+  try {
+    return await ask(endpoint, later);
+  } catch (error) {
+    if (hasCode(error, 'unchanged') || hasCode(error, 'cancelled')) throw error;
+    logger.info(`mirror ${endpoint.host}: ${printable((error as Error).message)}`);
+    return await firstThatHas(later, { logger }, ask);
   }
-  return refuse('registry', `no registry for ${fullDockerReference(reference)}`);
 }
 
 async function openAt(
   endpoint: Endpoint,
+  later: readonly Endpoint[],
   reference: DockerReference,
   options: RegistryImageOptions,
 ): Promise<OciImage> {
   const client = await connect(endpoint, options);
-  if (client !== undefined) return await openVersion2(client, reference, options);
-  if (endpoint.isMirror)
-    return refuse('registry', `${endpoint.host} does not speak version 2 of the registry protocol`);
+  if (client !== undefined) return await openVersion2(client, later, reference, options);
+  if (endpoint.isMirror) return refuseVersion1(endpoint);
   const { openVersion1 } = await import('./version1.ts');
   return await openVersion1(endpoint, reference, options);
 }
 
+function refuseVersion1({ host }: Endpoint): never {
+  return refuse('registry', `${host} does not speak version 2 of the registry protocol`);
+}
+
 async function openVersion2(
   client: RegistryClient,
+  later: readonly Endpoint[],
   reference: DockerReference,
   options: RegistryImageOptions,
 ): Promise<OciImage> {
@@ -73,7 +89,12 @@ async function openVersion2(
     ...loaded,
     reference,
     source: 'registry',
-    openLayer: (layer) => openLayer(client, layer, streams, options),
+    // A mirror may have less than it says: whoever has the layer, its digest decides.
+    openLayer: (layer) =>
+      firstThatHas([client.endpoint, ...later], options, async (endpoint) => {
+        const other = endpoint === client.endpoint ? client : await connect(endpoint, options);
+        return await openLayer(other ?? refuseVersion1(endpoint), layer, streams, options);
+      }),
     close: async () => {
       for (const stream of streams) stream.close();
     },
@@ -113,14 +134,18 @@ async function openLayer(
   client: RegistryClient,
   layer: OciLayer,
   streams: Set<BlobStream>,
-  { patience }: RegistryImageOptions,
+  { patience, signal }: RegistryImageOptions,
 ): Promise<LayerStream> {
   const digest = parseDigest(layer.digest, 'layer');
   const path = `blobs/${digest.text}`;
   const source = {
     url: client.url(path),
-    open: (offset: number): ReturnType<RegistryClient['get']> =>
-      client.get(path, offset === 0 ? {} : { Range: `bytes=${offset}-` }),
+    open: (offset: number, own: AbortSignal): ReturnType<RegistryClient['get']> =>
+      client.get(
+        path,
+        offset === 0 ? {} : { Range: `bytes=${offset}-` },
+        signal === undefined ? own : AbortSignal.any([own, signal]),
+      ),
   };
   const stream = new BlobStream(source, patience);
   streams.add(stream);
@@ -142,7 +167,7 @@ async function* shown(
   { digest, sizeBytes }: OciLayer,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const [algorithm = '', hex = ''] = digest.split(':');
-  const progress = new Progress(
+  using progress = new Progress(
     `Downloading ${algorithm}:${hex.slice(0, 11)}`,
     sizeBytes < 0 ? undefined : sizeBytes,
   );

@@ -22,6 +22,7 @@ export interface TokenRequest {
   /** Logins of token servers that no registry may name, unless the user did. */
   readonly dockerAuth: ReadonlyMap<string, DockerCredentials>;
   readonly allowHttp: boolean;
+  /** With what the registry may name. */
   readonly http: HttpOptions;
 }
 
@@ -31,7 +32,7 @@ export interface TokenRequest {
  * @throws DockerError `unauthorized`, `registry`; FetchError
  */
 export async function requestToken({ parameters }: Challenge, request: TokenRequest): Promise<string> {
-  const { registry, repository, allowHttp, http, dockerAuth } = request;
+  const { registry, repository, allowHttp, dockerAuth } = request;
   const realm = parseRealm(parameters.get('realm') ?? '', registry, allowHttp);
   const configured = dockerAuth.get(realm.host);
   const withheld = request.login !== undefined && configured === undefined && !belongsTo(realm, registry);
@@ -42,6 +43,9 @@ export async function requestToken({ parameters }: Challenge, request: TokenRequ
   if (service !== undefined) query.set('service', service);
   // Ours, whatever scope the registry names: no token may do more than pull.
   query.set('scope', `repository:${repository}:pull`);
+  // Certificates are those of the registry's own host.
+  const { tls, ...others } = request.http;
+  const http = tls !== undefined && realm.host === registry.host ? { ...others, tls } : others;
   const response =
     login?.kind === 'identity-token'
       ? await exchange(realm, query, login.token, http)

@@ -101,7 +101,8 @@ async function openSession(endpoint: Endpoint, options: RegistryImageOptions): P
   return {
     base: endpointUrl(response.header('x-docker-endpoints'), base),
     headers: sessionHeaders(response),
-    http,
+    // What it names is no nearer than itself.
+    http: { ...http, namedBy: response.server },
   };
 }
 
@@ -113,7 +114,7 @@ async function ping(host: string, allowHttp: boolean, http: HttpOptions): Promis
       const { status, body } = await httpRequest(new URL('_ping', base), http);
       body.destroy();
       if (status === 200) return base;
-      failed ??= new DockerError(
+      failed = new DockerError(
         'registry',
         `${host} is not a docker registry: it has neither /v2/ nor /v1/_ping`,
       );
@@ -204,7 +205,10 @@ async function fetchLayer(session: Session, id: string, options: RegistryImageOp
   const stream = new BlobStream(
     {
       url: new URL(path, session.base),
-      open: (offset) => get(session, path, offset === 0 ? {} : { Range: `bytes=${offset}-` }),
+      open: (offset, signal) => {
+        const http = { ...session.http, signal };
+        return get({ ...session, http }, path, offset === 0 ? {} : { Range: `bytes=${offset}-` });
+      },
     },
     options.patience,
   );
