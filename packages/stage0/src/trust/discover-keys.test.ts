@@ -14,8 +14,9 @@ import type { InsecureOptions } from '../cli/requests.ts';
 import { EMPTY_CONFIG } from '../config/config.ts';
 import type { FetchContext } from '../fetch/context.ts';
 import { TestStore } from '../store/testing/test-store.ts';
+import { addKey } from './add-key.ts';
 import { discoverKeys, ensureKeys, type KeyDiscovery } from './discover-keys.ts';
-import { openKeystore } from './keystore.ts';
+import { type Keystore, openKeystore } from './keystore.ts';
 
 describe('key discovery', () => {
   let proxy: ImageServer;
@@ -96,7 +97,7 @@ describe('key discovery', () => {
 
     it('keys that are there are not fetched again', async () => {
       const there = context({ pubkey: true, http: true });
-      there.keystore?.add('example.com', 'a'.repeat(40), Buffer.from('key'));
+      addKey(there.keystore as Keystore, 'example.com', 'a'.repeat(40), Buffer.from('key'));
       await ensureKeys(there, 'example.com/a');
       assert.deepEqual(said, ['image: keys already exist for prefix "example.com/a", not fetching again']);
       assert.deepEqual(asked(), []);

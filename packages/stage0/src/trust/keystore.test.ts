@@ -19,6 +19,7 @@ import { TempDir } from '@rkt/testkit/tmp';
 import { runs } from '@rkt/property-runs/runs';
 import fc from 'fast-check';
 
+import { addKey } from './add-key.ts';
 import { type Keystore, openKeystore } from './keystore.ts';
 
 const [A, B] = ['a'.repeat(40), 'b'.repeat(40)] as const;
@@ -51,8 +52,8 @@ describe('keystore', () => {
     assert.equal(keystore.hasPrefixKeys('example.com/a'), false);
   });
   it('has root keys for every name, and prefix keys for the names below', () => {
-    keystore.add(undefined, A, Buffer.from('root'));
-    keystore.add('example.com/web', B, Buffer.from('web'));
+    addKey(keystore, undefined, A, Buffer.from('root'));
+    addKey(keystore, 'example.com/web', B, Buffer.from('web'));
     assert.deepEqual(found('example.com/web'), ['root', 'web']);
     assert.deepEqual(found('example.com/web/sub'), ['root', 'web']);
     for (const name of ['example.com', 'example.com/webapp', 'example.com/we', 'example.org/web', 'foo.com'])
@@ -63,7 +64,7 @@ describe('keystore', () => {
     fc.assert(
       fc.property(names, names, (prefix, name) => {
         rmSync(local, { recursive: true, force: true });
-        keystore.add(prefix.join('/'), A, Buffer.from('key'));
+        addKey(keystore, prefix.join('/'), A, Buffer.from('key'));
         const expected = prefix.every((component, index) => name[index] === component);
         assert.equal(found(name.join('/')).length, expected ? 1 : 0);
         assert.equal(keystore.hasPrefixKeys(name.join('/')), expected);
@@ -75,7 +76,7 @@ describe('keystore', () => {
     const before = process.umask(0o077);
     let file: string;
     try {
-      file = keystore.add('example.com/a', A, Buffer.from('key'));
+      file = addKey(keystore, 'example.com/a', A, Buffer.from('key'));
     } finally {
       process.umask(before);
     }
@@ -87,8 +88,8 @@ describe('keystore', () => {
     assert.deepEqual(readdirSync(path.join(local, 'trustedkeys')), ['prefix.d']);
   });
   it('replaces a key by a newer copy of it', () => {
-    keystore.add('example.com', A, Buffer.from('old'));
-    keystore.add('example.com', A, Buffer.from('new'));
+    addKey(keystore, 'example.com', A, Buffer.from('old'));
+    addKey(keystore, 'example.com', A, Buffer.from('new'));
     assert.deepEqual(found('example.com/a'), ['new']);
   });
   it('loads system root, local root, system prefix, local prefix: later ones replace and mask', () => {
@@ -111,8 +112,8 @@ describe('keystore', () => {
     assert.equal(keystore.hasPrefixKeys('example.com/below'), true);
   });
   it('never leaves its directory, whatever an image is called', () => {
-    keystore.add('example.com', A, Buffer.from('key'));
-    keystore.add('example.com/x', B, Buffer.from('other'));
+    addKey(keystore, 'example.com', A, Buffer.from('key'));
+    addKey(keystore, 'example.com/x', B, Buffer.from('other'));
     put(tmp.join('outside'), B, 'outside');
     assert.deepEqual(found('example.com/../../../../outside'), ['key']);
     assert.deepEqual(found('example.com/./x'), ['key']);
@@ -120,13 +121,13 @@ describe('keystore', () => {
     for (const name of ['..', '../outside', '/outside', '']) assert.deepEqual(found(name), []);
   });
   it('does not take a key file for a directory when an image is called like one', () => {
-    keystore.add('example.com', A, Buffer.from('key'));
+    addKey(keystore, 'example.com', A, Buffer.from('key'));
     assert.deepEqual(found(`example.com/${A}/x`), ['key']);
   });
   it('refuses prefixes that are no image names', () => {
     for (const prefix of ['../up', 'example.com/../../x', '/abs', 'Example.com', 'a//b', '']) {
       assert.throws(
-        () => keystore.add(prefix, A, Buffer.from('key')),
+        () => addKey(keystore, prefix, A, Buffer.from('key')),
         /ACIdentifier|cannot be the beginning/,
         prefix,
       );
@@ -164,7 +165,9 @@ describe('keystore', () => {
       mkdirSync(prefixKeysDir(local), { recursive: true });
       symlinkSync(tmp.join('elsewhere'), directory());
       refused(/is not a directory/);
-      assert.throws(() => keystore.add('example.com', B, Buffer.from('key')), { code: 'unsafe-key-file' });
+      assert.throws(() => addKey(keystore, 'example.com', B, Buffer.from('key')), {
+        code: 'unsafe-key-file',
+      });
       assert.deepEqual(readdirSync(tmp.join('elsewhere')), [A]);
     });
     it('a file that is not named after a fingerprint', () => {
@@ -177,10 +180,10 @@ describe('keystore', () => {
     });
   });
   it('allows a configuration directory that is a symbolic link', () => {
-    keystore.add('example.com', A, Buffer.from('key'));
+    addKey(keystore, 'example.com', A, Buffer.from('key'));
     symlinkSync(local, tmp.join('link'));
     const linked = openKeystore({ systemConfig: system, localConfig: tmp.join('link') });
     assert.equal(linked.keyFilesFor('example.com').length, 1);
-    assert.equal(readFileSync(linked.add('example.com', B, Buffer.from('b')), 'utf8'), 'b');
+    assert.equal(readFileSync(addKey(linked, 'example.com', B, Buffer.from('b')), 'utf8'), 'b');
   });
 });

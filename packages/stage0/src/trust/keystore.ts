@@ -1,39 +1,24 @@
 // The trusted keys: files below the system and the local configuration directory (contract stage0 6.1, 6.2). Which key
-// files count for an image is decided here; what is in them is public-key.ts's. Runs in stage0.
+// files count for an image is decided here; what is in them is public-key.ts's. Loaded by everything that may fetch, so
+// it loads little. Runs in stage0.
 
-import { randomBytes } from 'node:crypto';
 import {
-  chmodSync,
   closeSync,
   constants,
-  fchmodSync,
   fstatSync,
-  fsyncSync,
   lstatSync,
-  mkdirSync,
   openSync,
   readdirSync,
   readSync,
-  renameSync,
-  rmSync,
   type Stats,
   statSync,
-  writeFileSync,
 } from 'node:fs';
 import path from 'node:path';
 
 import { quote } from '@rkt/diagnostics/quote';
 import { hasCode } from '@rkt/diagnostics/rkt-error';
 import { withKernelErrors } from '@rkt/linux/errno';
-import {
-  FINGERPRINT_PATTERN,
-  KEYSTORE_DIR_MODE,
-  KEYSTORE_FILE_MODE,
-  prefixKeysDir,
-  rootKeysDir,
-  trustedKeysDir,
-} from '@rkt/pod-layout/trusted-keys';
-import { parseAcIdentifier } from '@rkt/spec/ac-identifier';
+import { FINGERPRINT_PATTERN, prefixKeysDir, rootKeysDir } from '@rkt/pod-layout/trusted-keys';
 
 import { TrustError } from './errors.ts';
 
@@ -62,11 +47,12 @@ export function openKeystore({ systemConfig, localConfig }: KeystoreDirectories)
 /** See {@link openKeystore}. */
 export class Keystore {
   readonly #system: string;
-  readonly #local: string;
+  /** Where new keys go. */
+  readonly localConfig: string;
 
   constructor(system: string, local: string) {
     this.#system = system;
-    this.#local = local;
+    this.localConfig = local;
   }
 
   /**
@@ -78,9 +64,9 @@ export class Keystore {
     const files = new Map<string, KeyFile>();
     const directories = [
       ...rootDirectory(this.#system),
-      ...rootDirectory(this.#local),
+      ...rootDirectory(this.localConfig),
       ...prefixDirectories(this.#system, name),
-      ...prefixDirectories(this.#local, name),
+      ...prefixDirectories(this.localConfig, name),
     ];
     for (const file of directories.flatMap(readKeyFiles)) {
       // An empty file masks the key it is named after.
@@ -92,31 +78,10 @@ export class Keystore {
 
   /** Whether there is any key for the prefix `name` or one above it; root keys and masks do not count. */
   hasPrefixKeys(name: string): boolean {
-    return [this.#system, this.#local]
+    return [this.#system, this.localConfig]
       .flatMap((config) => prefixDirectories(config, name))
       .flatMap(readKeyFiles)
       .some(({ content }) => content.length > 0);
-  }
-
-  /**
-   * Trusts a key for all images below `prefix`, or for all images without one. Returns the file.
-   * @throws SpecError or TrustError `bad-prefix` when `prefix` cannot begin an image name, KernelError
-   */
-  add(prefix: string | undefined, fingerprint: string, content: Uint8Array): string {
-    const directory =
-      prefix === undefined
-        ? rootKeysDir(this.#local)
-        : path.join(prefixKeysDir(this.#local), ...prefixComponents(prefix));
-    makeDirectories(directory);
-    checkedPath(this.#local, directory);
-    const file = path.join(directory, fingerprint);
-    // Not in the directory itself, where every file is a key.
-    const temporary = path.join(
-      trustedKeysDir(this.#local),
-      `.${fingerprint}-${randomBytes(6).toString('hex')}`,
-    );
-    writeKey(temporary, file, content);
-    return file;
   }
 }
 
@@ -133,22 +98,19 @@ function prefixDirectories(config: string, name: string): string[] {
   );
 }
 
-function prefixComponents(prefix: string): string[] {
-  const components = safeComponents(parseAcIdentifier(prefix));
-  if (components.length === prefix.split('/').length) return components;
-  throw new TrustError('bad-prefix', `${quote(prefix)} cannot be the beginning of an image name`);
-}
-
-// Image names may have components that mean something else to the kernel: nothing is trusted below them.
-function safeComponents(name: string): string[] {
+/** The components of an image name, up to one that means something else to the kernel: nothing is trusted below it. */
+export function safeComponents(name: string): string[] {
   const components = name.split('/');
   const end = components.findIndex((component) => ['', '.', '..'].includes(component));
   return end === -1 ? components : components.slice(0, end);
 }
 
-// The directories from `config` down to `target`, as far as they exist. All of them must be what they seem: whoever
-// can put a file into one can sign images.
-function checkedPath(config: string, target: string): string[] {
+/**
+ * The directories from `config` down to `target`, as far as they exist. All of them must be what they seem: whoever
+ * can put a file into one can sign images.
+ * @throws TrustError `unsafe-key-file`
+ */
+export function checkedPath(config: string, target: string): string[] {
   const found: string[] = [];
   for (const directory of pathDown(config, target)) {
     // Where configuration is may be a link.
@@ -230,37 +192,4 @@ function refuseWritable(file: string, { mode }: Stats): void {
 
 function unsafe(file: string, problem: string, fix = 'remove it or put it right'): never {
   throw new TrustError('unsafe-key-file', `keystore: ${quote(file)} ${problem}`, { hint: fix });
-}
-
-function makeDirectories(directory: string): void {
-  withKernelErrors(directory, () => {
-    try {
-      mkdirSync(directory, { mode: KEYSTORE_DIR_MODE });
-    } catch (error) {
-      if (hasCode(error, 'EEXIST')) return;
-      if (!hasCode(error, 'ENOENT')) throw error;
-      makeDirectories(path.dirname(directory));
-      makeDirectories(directory);
-      return;
-    }
-    // Whatever the umask.
-    chmodSync(directory, KEYSTORE_DIR_MODE);
-  });
-}
-
-function writeKey(temporary: string, file: string, content: Uint8Array): void {
-  withKernelErrors(file, () => {
-    const fd = openSync(temporary, 'wx', KEYSTORE_FILE_MODE);
-    try {
-      writeFileSync(fd, content);
-      fchmodSync(fd, KEYSTORE_FILE_MODE);
-      fsyncSync(fd);
-      renameSync(temporary, file);
-    } catch (error) {
-      rmSync(temporary, { force: true });
-      throw error;
-    } finally {
-      closeSync(fd);
-    }
-  });
 }

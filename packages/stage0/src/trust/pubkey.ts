@@ -12,6 +12,7 @@ import type { Key } from 'openpgp';
 
 import { FetchError } from '../fetch/errors.ts';
 import { httpRequest, readBody } from '../fetch/http.ts';
+import { addKey } from './add-key.ts';
 import { TrustError } from './errors.ts';
 import { showKey } from './key-display.ts';
 import { type Keystore, MAX_KEY_BYTES } from './keystore.ts';
@@ -77,7 +78,7 @@ async function reviewKey(location: string, addition: KeyAddition): Promise<boole
 // As it was received, if the file is armored and holds nothing else.
 function storeKey(key: Key, received: Buffer | undefined, { keystore, prefix }: KeyAddition): void {
   const content = received !== undefined && isArmored(received) ? received : Buffer.from(key.armor());
-  const file = keystore.add(prefix, key.getFingerprint(), content);
+  const file = addKey(keystore, prefix, key.getFingerprint(), content);
   const what = prefix === undefined ? 'root key' : `key for prefix ${quote(prefix)}`;
   writeStdout(`Added ${what} at ${quote(file)}\n`);
 }

@@ -8,6 +8,7 @@ import { TempDir } from '@rkt/testkit/tmp';
 import { runs } from '@rkt/property-runs/runs';
 import fc from 'fast-check';
 
+import { addKey } from './add-key.ts';
 import { type Keystore, openKeystore } from './keystore.ts';
 import { readPublicKeys, identitiesOf } from './public-key.ts';
 import { assertKnownSigner, verifyDetached } from './verify.ts';
@@ -36,7 +37,7 @@ describe('detached signatures', function () {
   const makeKey = (options: GpgKeyOptions = {}): string =>
     gpg.makeKey(`Builder ${(serial += 1)} <b${serial}@example.com>`, options);
   const trust = (key: string, prefix: string | undefined = 'example.com'): string =>
-    keystore.add(prefix, key.toLowerCase(), gpg.exportKey(key));
+    addKey(keystore, prefix, key.toLowerCase(), gpg.exportKey(key));
   const verify = (signature: Uint8Array, content: Uint8Array = CONTENT, name = NAME) =>
     verifyDetached(keystore, name, signature, [content.subarray(0, 7), content.subarray(7)]);
   const isGood = async (key: string, signer = key, options: GpgSignOptions = {}): Promise<void> => {
@@ -90,7 +91,7 @@ describe('detached signatures', function () {
   describe('whose key', () => {
     it('is a root key', async () => {
       const key = makeKey();
-      keystore.add(undefined, key.toLowerCase(), gpg.exportKey(key));
+      addKey(keystore, undefined, key.toLowerCase(), gpg.exportKey(key));
       await isGood(key);
     });
     it('is trusted for a name above, but not beside', async () => {
@@ -127,7 +128,7 @@ describe('detached signatures', function () {
     });
     it('is refused when its file is named after another', async () => {
       const [key, other] = [makeKey(), makeKey()];
-      keystore.add('example.com', other.toLowerCase(), gpg.exportKey(key));
+      addKey(keystore, 'example.com', other.toLowerCase(), gpg.exportKey(key));
       await assert.rejects(verify(gpg.sign(CONTENT, key)), {
         code: 'unsafe-key-file',
         message: `fingerprint mismatch: "${other.toLowerCase()}":"${key.toLowerCase()}"`,
@@ -136,7 +137,7 @@ describe('detached signatures', function () {
     it('is refused when its file is no key at all, or a private one', async () => {
       const key = makeKey();
       for (const content of [Buffer.from('junk'), gpg.exportSecretKey(key)]) {
-        keystore.add('example.com', key.toLowerCase(), content);
+        addKey(keystore, 'example.com', key.toLowerCase(), content);
         await assert.rejects(verify(gpg.sign(CONTENT, key)), { code: 'bad-key' });
       }
     });
@@ -199,7 +200,8 @@ describe('detached signatures', function () {
       // The packets of another key's subkey behind those of a trusted key.
       const foreign = gpg.exportKey(other, false);
       const at = foreign.indexOf(0xb8);
-      keystore.add(
+      addKey(
+        keystore,
         'example.com',
         key.toLowerCase(),
         Buffer.concat([gpg.exportKey(key, false), foreign.subarray(at)]),
