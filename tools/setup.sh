@@ -26,6 +26,7 @@ xz-utils:xz
 zstd:zstd
 bzip2:bzip2
 git:git
+strace:strace
 gnupg:gpg
 openssl:openssl
 docker-registry:docker-registry
