@@ -104,7 +104,6 @@ describe('images of registries', () => {
       trustKeysFromHttps: false,
       env: {},
       cwd: none,
-      keystore: undefined,
       limits: DEFAULT_LIMITS,
     };
     registry.put(testImage([layerTar([{ name: 'a', content: '1' }]), layerTar([{ name: 'b' }])]));
