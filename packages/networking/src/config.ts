@@ -4,10 +4,10 @@
 import { readdirSync, readFileSync } from 'node:fs';
 
 import { quote } from '@rkt/diagnostics/quote';
-import { hasCode, wrap } from '@rkt/diagnostics/rkt-error';
+import { hasCode } from '@rkt/diagnostics/rkt-error';
 
 import { fieldOf, isObject, type JsonObject, listField, textField } from './any-case.ts';
-import { NetworkError } from './errors.ts';
+import { during, NetworkError } from './errors.ts';
 import type { NetworkSelection } from './net-list.ts';
 
 /** One plugin of a network, in the order of its calls. */
@@ -75,7 +75,7 @@ function loadDirectory(directory: string, warn: (message: string) => void): Map<
     try {
       network = parseNetwork(base, readFileSync(file, 'utf8'));
     } catch (cause) {
-      throw wrap(`error loading ${file}`, cause);
+      throw during(`error loading ${file}`, cause);
     }
     if (networks.has(network.name)) warn(`${quote(network.name)} network already defined, ignoring ${base}`);
     else networks.set(network.name, network);

@@ -4,11 +4,11 @@
 
 import { readFileSync } from 'node:fs';
 
-import { wrap } from '@rkt/diagnostics/rkt-error';
+import { quote } from '@rkt/diagnostics/quote';
 
 import { fieldOf, type JsonObject, objectField, textField } from './any-case.ts';
 import type { NetworkConfig, PluginConfig } from './config.ts';
-import { NetworkError } from './errors.ts';
+import { during, NetworkError } from './errors.ts';
 
 const SUBNET_FILE = '/run/flannel/subnet.env';
 
@@ -20,7 +20,7 @@ export function flannelDelegate({ name, cniVersion, plugins: [plugin] }: Network
   try {
     text = readFileSync(file, 'utf8');
   } catch (cause) {
-    throw wrap(`cannot read the subnet of flannel network "${name}"`, cause);
+    throw during(`cannot read the subnet of flannel network ${quote(name)}`, cause);
   }
   const given = objectField(config, 'delegate') ?? {};
   const delegate = delegateOf(given, parseSubnetFile(text, file), name);

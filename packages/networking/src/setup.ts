@@ -6,7 +6,6 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 
 import type { Logger } from '@rkt/diagnostics/logger';
 import { quote } from '@rkt/diagnostics/quote';
-import { wrap } from '@rkt/diagnostics/rkt-error';
 import { lockDirectory } from '@rkt/linux/file-lock';
 import type { Kernel } from '@rkt/linux/kernel';
 import { type NetInfo, printNetInfo } from '@rkt/pod-layout/net-info';
@@ -17,6 +16,7 @@ import { NET_CONF_DIR, onHost } from '@rkt/pod-layout/stage1-paths';
 
 import type { Attachment } from './attachment.ts';
 import { forwardsPorts, loadNetworks, masquerades, type NetworkConfig } from './config.ts';
+import { during } from './errors.ts';
 import type { ForwardedPort } from './forwarded-port.ts';
 import type { NetworkSelection } from './net-list.ts';
 import { createNamespace, type NetworkNamespace } from './netns.ts';
@@ -125,7 +125,7 @@ async function joinAll(
         );
       }
     } catch (cause) {
-      throw wrap(`error adding network ${quote(config.name)}`, cause);
+      throw during(`error adding network ${quote(config.name)}`, cause);
     }
   }
   const forwardable = joined.find((_, index) => configs[index] === forwarding)?.network;

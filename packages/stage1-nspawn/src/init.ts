@@ -1,6 +1,7 @@
 // The run entry point: prepares the pod on the host and becomes systemd-nspawn (contract 2.2). Has rkt's pid and the
 // pod directory as its working directory.
 
+import { EXIT_FAILURE } from '@rkt/diagnostics/exit';
 import { writeStderr } from '@rkt/diagnostics/logger';
 import { cgroupMode, hierarchies, readCgroups } from '@rkt/linux/cgroup';
 import type { CgroupHierarchy } from '@rkt/linux/cgroup';
@@ -30,7 +31,7 @@ import type { EntryPointCall } from './entry-point.ts';
 import { NspawnError } from './errors.ts';
 import { linkFlavor } from './flavor.ts';
 import { hostManager, type HostManager, managerFacts } from './machined.ts';
-import { setUpNetwork } from './network.ts';
+import { type PodNetwork, setUpNetwork } from './network.ts';
 import { LOADER, nspawnCommand, nspawnEnvironment, type NspawnPlan } from './nspawn-args.ts';
 import { hideNspawnState } from './nspawn-state.ts';
 import { diagnoseProgram, planApps } from './plan-apps.ts';
@@ -63,7 +64,13 @@ export async function init(call: EntryPointCall): Promise<number> {
 
   mirrorTimeZone(pod.stage1);
   kernel.setCloseOnExec(lockFd, true);
-  const network = await setUpNetwork(kernel, pod, options, env);
+  let network: PodNetwork;
+  try {
+    network = await setUpNetwork(kernel, pod, options, env);
+  } catch (error) {
+    logger.error('failed to setup network', error);
+    return EXIT_FAILURE;
+  }
   const hostname = options.hostname ?? `rkt-${options.uuid}`;
   const hostFiles = writeNameFiles(pod.stage1, { ...options, hostname, addresses: network.addresses });
   const terminal = options.interactive && (await onTerminal());

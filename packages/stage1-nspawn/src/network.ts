@@ -2,7 +2,6 @@
 // make. Runs in the run entry point, before anything that shows the namespace (/sys) is mounted.
 
 import { createLogger } from '@rkt/diagnostics/logger';
-import { wrap } from '@rkt/diagnostics/rkt-error';
 import { CLONE_NEWNET } from '@rkt/linux/constants';
 import type { Kernel } from '@rkt/linux/kernel';
 import { type NetworkSelection, parseNetworkList } from '@rkt/networking/net-list';
@@ -29,7 +28,7 @@ export interface PodNetwork {
 
 /**
  * Sets the network up; this thread stays in the host's. With networks, plugins run until the promise settles.
- * @throws RktError `failed to setup network`
+ * @throws RktError naming the network
  */
 export async function setUpNetwork(
   kernel: Kernel,
@@ -38,21 +37,22 @@ export async function setUpNetwork(
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<PodNetwork> {
   const logger = createLogger({ prefix: 'networking', debug: options.debug });
-  try {
-    const selection = parseNetworkList(options.net);
-    switch (selection.kind) {
-      case 'host':
-        return { own: false, addresses: [], enter: () => undefined };
-      case 'none':
-        logger.info('networking namespace with loopback only');
-        writeNew(netInfoFile(pod.dir), printNetInfo([]), FILE_MODE);
-        // Without a name and without a mount: it ends with its last process.
-        return { own: true, addresses: [], enter: () => kernel.unshare(CLONE_NEWNET) };
-      case 'networks':
-        return joinedNetwork(kernel, pod, await join(kernel, pod, options, { selection, env, logger }), options);
-    }
-  } catch (cause) {
-    throw wrap('failed to setup network', cause);
+  const selection = parseNetworkList(options.net);
+  switch (selection.kind) {
+    case 'host':
+      return { own: false, addresses: [], enter: () => undefined };
+    case 'none':
+      logger.info('networking namespace with loopback only');
+      writeNew(netInfoFile(pod.dir), printNetInfo([]), FILE_MODE);
+      // Without a name and without a mount: it ends with its last process.
+      return { own: true, addresses: [], enter: () => kernel.unshare(CLONE_NEWNET) };
+    case 'networks':
+      return joinedNetwork(
+        kernel,
+        pod,
+        await join(kernel, pod, options, { selection, env, logger }),
+        options,
+      );
   }
 }
 
