@@ -8,7 +8,7 @@ import { debianImageReason } from '@rkt/testkit/debian-image';
 
 import { hasExecutable, RKT_BIN } from './environment.ts';
 
-/** Something a suite may need. `program:NAME` is a program on PATH. */
+/** Something a suite may need. `program:NAME` is a program on PATH, `link:TYPE` a kind of device that the kernel makes. */
 export type Requirement =
   | 'rkt'
   | 'root'
@@ -20,6 +20,7 @@ export type Requirement =
   | 'cgroup-v2'
   | 'kvm'
   | `systemd>=${number}`
+  | `link:${string}`
   | `program:${string}`;
 
 /** Skips the running hook's suite, or the running test, unless all of it is there. */
@@ -70,6 +71,7 @@ function look(need: Requirement): string | undefined {
     case 'kvm':
       return isWritable('/dev/kvm') ? undefined : 'needs /dev/kvm';
     default:
+      if (need.startsWith('link:')) return lookLink(need.slice('link:'.length));
       return need.startsWith('program:') ? lookProgram(need.slice('program:'.length)) : lookSystemd(need);
   }
 }
@@ -77,6 +79,13 @@ function look(need: Requirement): string | undefined {
 function lookProgram(name: string): string | undefined {
   const { status } = spawnSync('sh', ['-c', 'command -v -- "$1" > /dev/null', 'sh', name]);
   return status === 0 ? undefined : `needs the program ${name}`;
+}
+
+// In a network namespace that ends with the command.
+function lookLink(type: string): string | undefined {
+  const script = `ip link add rkt0 type veth peer name rkt1 && ip link add rkt2 link rkt0 type ${type}`;
+  const { status } = spawnSync('unshare', ['--net', 'sh', '-c', script]);
+  return status === 0 ? undefined : `needs a kernel with devices of type ${type}`;
 }
 
 function lookSystemd(need: string): string | undefined {
