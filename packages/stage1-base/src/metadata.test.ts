@@ -21,6 +21,11 @@ describe('metadata service', () => {
     });
     writeFileSync(mdsRegistrationFile(dir), printMdsRegistration({ token: 'def', port: 99 }));
     assert.deepEqual(metadataAccess(dir, {}, '127.0.0.1'), { token: 'def', url: 'http://127.0.0.1:99/def' });
+    // In a network that leads nowhere, only an address that was chosen is one.
+    assert.equal(metadataAccess(dir, {}, undefined), undefined);
+    const chosen = { token: 'def', port: 99, address: '10.0.0.1' };
+    writeFileSync(mdsRegistrationFile(dir), printMdsRegistration(chosen));
+    assert.equal(metadataAccess(dir, {}, undefined)?.url, 'http://10.0.0.1:99/def');
     writeFileSync(mdsRegistrationFile(dir), '{');
     assert.throws(() => metadataAccess(dir, {}, '127.0.0.1'), { code: 'bad-file' });
   });

@@ -2,6 +2,7 @@
 
 import { existsSync, readFileSync } from 'node:fs';
 
+import { writeStderr } from '@rkt/diagnostics/logger';
 import { hasCode } from '@rkt/diagnostics/rkt-error';
 import type { RunArguments } from '@rkt/pod-layout/entrypoints';
 import {
@@ -16,13 +17,13 @@ import { type MetadataAccess, metadataServiceUrl } from '@rkt/pod-layout/runtime
 /**
  * The token and the URL of a registered pod; undefined for others. A stage0 that leaves no file in the pod directory
  * gave the token in argv.
- * @param hostAddress The host's address as the pod sees it.
+ * @param hostAddress The host's address as the pod sees it; undefined when it does not.
  * @throws PodLayoutError `bad-file`
  */
 export function metadataAccess(
   pod: PodDir,
   { mdsToken }: Pick<RunArguments, 'mdsToken'>,
-  hostAddress: string,
+  hostAddress: string | undefined,
 ): MetadataAccess | undefined {
   const file = mdsRegistrationFile(pod);
   // Asking first is much cheaper than an exception, and few pods are registered.
@@ -32,7 +33,10 @@ export function metadataAccess(
       ? undefined
       : { token: mdsToken, port: METADATA_PORT };
   if (registration === undefined) return undefined;
-  return { token: registration.token, url: metadataUrl(registration, hostAddress) };
+  const { token, address = hostAddress } = registration;
+  if (address !== undefined) return { token, url: metadataUrl(registration, address) };
+  writeStderr('warning: the pod cannot reach the metadata service: its network has no gateway\n');
+  return undefined;
 }
 
 /** AC_METADATA_URL of a running pod, for a command that enters it; undefined when it is not registered. */
