@@ -11,7 +11,6 @@ import type { Kernel } from '@rkt/linux/kernel';
 import { openKernel } from '@rkt/linux/libc';
 import type { RunArguments } from '@rkt/pod-layout/entrypoints';
 import { RKT_SELINUX_CONTEXT, RKT_SELINUX_MOUNT_CONTEXT } from '@rkt/pod-layout/environment';
-import { METADATA_LOOPBACK } from '@rkt/pod-layout/metadata-service';
 import { podDir } from '@rkt/pod-layout/pod-paths';
 import type { PodDir } from '@rkt/pod-layout/pod-paths';
 import { parseRunArguments } from '@rkt/stage1-base/arguments';
@@ -73,7 +72,7 @@ export async function init(call: EntryPointCall): Promise<number> {
     logger.error('failed to setup network', error);
     return EXIT_FAILURE;
   }
-  const metadata = metadataAccess(dir, options, METADATA_LOOPBACK);
+  const metadata = metadataAccess(dir, options, network.hostAddress);
   if (metadata !== undefined) writeRuntimeConfig(dir, options, metadata);
   const hostname = options.hostname ?? `rkt-${options.uuid}`;
   const hostFiles = writeNameFiles(pod.stage1, { ...options, hostname, addresses: network.addresses });
