@@ -9,13 +9,23 @@ import { metadataServiceUrl } from '@rkt/pod-layout/runtime-config';
 
 import { readIfThere } from '../pod/record.ts';
 
+/** How often to look where the kernel does not tell; apps start later than that. */
+const LOOK_MS = 100;
+
+/** Calls `onChange` whenever something in a directory changes; the result stops it. */
+export type WatchDirectory = (directory: string, onChange: () => void) => () => void;
+
 /** Calls `found` once with the address, now or later; the result stops waiting. */
-export function watchHostAddress(pod: PodDir, found: (address: string) => void): () => void {
-  let watcher: FSWatcher | undefined;
+export function watchHostAddress(
+  pod: PodDir,
+  found: (address: string) => void,
+  watchDirectory: WatchDirectory = watchOrLook,
+): () => void {
+  let stopWatching = (): void => undefined;
   let stopped = false;
   const stop = (): void => {
     stopped = true;
-    watcher?.close();
+    stopWatching();
   };
   const look = (): void => {
     const address = stopped ? undefined : hostAddress(pod);
@@ -23,15 +33,32 @@ export function watchHostAddress(pod: PodDir, found: (address: string) => void):
     stop();
     found(address);
   };
-  try {
-    // Before the first look, so that nothing is missed between the two.
-    watcher = watch(pod, look);
-    watcher.on('error', stop);
-  } catch {
-    // The pod is gone, or the kernel watches enough already: what is there now is all that can be known.
-  }
+  // Before the first look, so that nothing is missed between the two.
+  stopWatching = watchDirectory(pod, look);
   look();
   return stop;
+}
+
+/** By inotify(7); by looking again and again when the host has no more of it, as with some forty pods of systemd. */
+export function watchOrLook(
+  directory: string,
+  onChange: () => void,
+  watchWith: typeof watch = watch,
+): () => void {
+  let watcher: FSWatcher | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  const lookOften = (): void => {
+    timer ??= setInterval(onChange, LOOK_MS);
+  };
+  try {
+    watcher = watchWith(directory, onChange).on('error', lookOften);
+  } catch {
+    lookOften();
+  }
+  return () => {
+    watcher?.close();
+    clearInterval(timer);
+  };
 }
 
 function hostAddress(pod: PodDir): string | undefined {

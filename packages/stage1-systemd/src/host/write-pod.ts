@@ -2,7 +2,7 @@
 // on the host. The root is the image's own, which we trust as we trust our own program from it; the apps' roots in it
 // are not written to here.
 
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chownSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 
 import type { Stage1Root } from '@rkt/pod-layout/pod-paths';
 import { ENV_DIR, envFileIn, MACHINE_ID, onHost, unitFile } from '@rkt/pod-layout/stage1-paths';
@@ -45,13 +45,20 @@ export async function writePod(
   for (const [name, unit] of podUnits(loaded.map(({ name }) => name))) writeUnit(stage1, name, unit);
   mkdirSync(onHost(stage1, ENV_DIR), { recursive: true, mode: DIRECTORY_MODE });
   for (const { loaded: app } of apps) {
+    const file = onHost(stage1, envFileIn(app.name));
     const text = environmentFile(appEnvironment(app, options.metadataUrl));
-    const mode = options.metadataUrl === undefined ? FILE_MODE : SECRET_FILE_MODE;
-    writeNew(onHost(stage1, envFileIn(app.name)), text, mode);
+    writeNew(file, text, options.metadataUrl === undefined ? FILE_MODE : SECRET_FILE_MODE);
+    // In a user namespace the pod's root, who has to read it, is the owner of the tree.
+    if (options.metadataUrl !== undefined) giveToOwnerOf(stage1, file);
   }
   writeAccounts(stage1, apps);
   writeNew(onHost(stage1, MACHINE_ID), `${options.uuid.replaceAll('-', '')}\n`, FILE_MODE);
   await writeDiagnoses(stage1, apps, options);
+}
+
+function giveToOwnerOf(root: Stage1Root, file: string): void {
+  const { uid, gid } = statSync(root);
+  chownSync(file, uid, gid);
 }
 
 function writeUnit(root: Stage1Root, name: string, unit: readonly UnitOption[]): void {
