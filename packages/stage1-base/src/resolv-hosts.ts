@@ -51,8 +51,7 @@ export function writeNameFiles(
 export function withHostname(hosts: string, hostname: string): string {
   const lines = hosts.split('\n');
   const index = lines.findIndex((line) => /^\s*127\.0\.0\.1(\s|$)/.test(line));
-  if (index === -1)
-    return `${endLine(hosts)}127.0.0.1\t${hostname}\n`;
+  if (index === -1) return `${endLine(hosts)}127.0.0.1\t${hostname}\n`;
   lines[index] = `${lines[index]} ${hostname}`;
   return lines.join('\n');
 }
