@@ -50,7 +50,16 @@ export class TestHost {
 
   /** What a web server answers, or undefined when it cannot be reached. */
   get(url: string): string | undefined {
-    const [program = '', ...args] = [...inNamespace(this.netns), 'curl', '--silent', '--max-time', '3', '--fail', url];
+    const [program = '', ...args] = [
+      ...inNamespace(this.netns),
+      'curl',
+      '--silent',
+      '--globoff',
+      '--max-time',
+      '3',
+      '--fail',
+      url,
+    ];
     const { status, stdout } = spawnSync(program, args, { encoding: 'utf8' });
     return status === 0 ? stdout.trim() : undefined;
   }
@@ -70,7 +79,7 @@ interface IpLink {
 }
 
 interface NftObject {
-  readonly rule?: object & { readonly handle?: number };
+  readonly rule?: { readonly chain: string };
   readonly chain?: { readonly name: string; readonly hook?: string };
   readonly table?: { readonly name: string };
 }
@@ -81,7 +90,12 @@ export function hostState(host: TestHost): HostState {
   const { nftables } = JSON.parse(host.run('nft', '--json', 'list', 'ruleset')) as { nftables: NftObject[] };
   const legacy = spawnSync(
     'nsenter',
-    [`--net=${host.netns}`, 'sh', '-c', 'for t in $(cat /proc/net/ip_tables_names); do iptables-legacy-save -t $t; done'],
+    [
+      `--net=${host.netns}`,
+      'sh',
+      '-c',
+      'for t in $(cat /proc/net/ip_tables_names); do iptables-legacy-save -t $t; done',
+    ],
     { encoding: 'utf8' },
   ).stdout;
   return {
@@ -92,12 +106,7 @@ export function hostState(host: TestHost): HostState {
       .filter((address) => !address.includes(' fe80::'))
       .sort(),
     rules: [
-      ...nftables.flatMap(({ rule, chain, table }) => {
-        // iptables makes its base chains at its first call, and keeps them.
-        if (rule !== undefined) return [JSON.stringify({ ...rule, handle: 0 })];
-        if (chain !== undefined) return chain.hook === undefined ? [`chain ${chain.name}`] : [];
-        return table?.name.startsWith('RKT-') === true ? [`table ${table.name}`] : [];
-      }),
+      ...nftables.flatMap(podRule),
       ...legacy.split('\n').filter((line) => /^(-A |:(RKT|CNI))/.test(line)),
     ].sort(),
     files: [IPAM_DIR, '/run/netns', FORWARD_STATE_DIR]
@@ -105,6 +114,34 @@ export function hostState(host: TestHost): HostState {
       .filter((file) => !/\/(lock|last_reserved_ip\.\d+)$/.test(file))
       .sort(),
   };
+}
+
+// Chains that the plugins portmap and firewall make once for all pods.
+const SHARED_CHAINS = [
+  'CNI-HOSTPORT-DNAT',
+  'CNI-HOSTPORT-MASQ',
+  'CNI-HOSTPORT-SETMARK',
+  'CNI-FORWARD',
+  'CNI-ADMIN',
+];
+const WITHOUT_PODS = ['CNI-HOSTPORT-MASQ', 'CNI-HOSTPORT-SETMARK'];
+
+function podRule({ rule, chain, table }: NftObject): string[] {
+  // iptables makes its base chains at its first call, and keeps them.
+  if (chain !== undefined) {
+    return chain.hook === undefined && !SHARED_CHAINS.includes(chain.name) ? [`chain ${chain.name}`] : [];
+  }
+  if (table !== undefined) return table.name.startsWith('RKT-') ? [`table ${table.name}`] : [];
+  if (rule === undefined || WITHOUT_PODS.includes(rule.chain)) return [];
+  const text = JSON.stringify({ ...rule, handle: 0 });
+  if (SHARED_CHAINS.some((name) => text.includes(`{"target":"${name}"}`))) return [];
+  return [text.replaceAll(/"packets":\d+,"bytes":\d+/g, '')];
+}
+
+/** Plugins make a bridge for the first pod and leave it; here it goes after the last one. */
+function removeBridges(host: TestHost): void {
+  for (const { ifname } of JSON.parse(host.ip('-json', 'link', 'show', 'type', 'bridge')) as IpLink[])
+    host.ip('link', 'delete', ifname);
 }
 
 function filesBelow(directory: string): string[] {
@@ -128,18 +165,28 @@ export interface NetworkSuite extends Suite {
   /** An image with busybox whose app, a shell script, may listen on port 80 (name `http`). */
   shell(script: string): string;
   /** Starts a pod that serves its own name on port 80, and waits until it does; gives its address on `name`. */
-  serve(...flags: readonly string[]): Promise<{ readonly running: Running; readonly uuid: string; readonly ips: string[] }>;
+  serve(
+    ...flags: readonly string[]
+  ): Promise<{ readonly running: Running; readonly uuid: string; readonly ips: string[] }>;
   /** Runs a script in a pod to its end; gives the lines that it prints. */
   lines(script: string, flags: readonly string[], options?: StartOptions): Promise<string[]>;
 }
 
-const NEEDS: readonly Requirement[] = ['root', 'busybox', 'program:ip', 'program:nft', 'program:curl', 'link:macvlan'];
+const NEEDS: readonly Requirement[] = [
+  'root',
+  'busybox',
+  'program:ip',
+  'program:nft',
+  'program:curl',
+  'link:macvlan',
+];
 
-/** Declares a suite on hosts of its own; after each test nothing of a pod may be left on them. */
+/** Declares a suite on hosts of its own, which `prepare` may change; after each test nothing of a pod may be left there. */
 export function networkSuite(
   title: string,
   needs: readonly Requirement[],
   body: (the: NetworkSuite) => void,
+  prepare: (host: TestHost) => void = () => undefined,
 ): void {
   suite(title, [...NEEDS, ...needs], (outer) => {
     describe('on a host of its own', () => {
@@ -160,16 +207,19 @@ export function networkSuite(
         hosts = twoHosts();
         outer.rkt.netns = hosts.host.netns;
         image = writeImage(outer.rkt, serverImage());
+        prepare(hosts.host);
         clean = hostState(hosts.host);
       });
       afterEach(async function () {
         if (hosts === undefined) return;
         await outer.rkt.sweep();
+        removeBridges(hosts.host);
         assert.deepEqual(hostState(hosts.host), clean, 'something was left on the host');
       });
       after(() => {
         if (hosts === undefined) return;
-        for (const { netns } of Object.values(hosts)) execFileSync('ip', ['netns', 'delete', netns.slice('/run/netns/'.length)]);
+        for (const { netns } of Object.values(hosts))
+          execFileSync('ip', ['netns', 'delete', netns.slice('/run/netns/'.length)]);
         for (const directory of OWN_DIRECTORIES) openKernel().umount2(directory, MNT_DETACH);
       });
       let serial = 0;
@@ -212,7 +262,8 @@ export function appLines(output: string): string[] {
     .flatMap((line) => /^(?:\[[ 0-9.]+\] )?[a-z0-9-]+\[\d+\]: (.*)$/.exec(line)?.[1] ?? []);
 }
 
-const SERVE = 'mkdir -p /www; hostname > /www/name; echo serving; exec httpd -f -p 80 -h /www';
+const SERVE = `mkdir -p /www; hostname > /www/name; httpd -f -p [::]:80 -h /www &
+until wget -q -O /dev/null http://127.0.0.1/name; do :; done; echo serving; wait`;
 
 function serverImage(script: string = SERVE): ReturnType<typeof minimalImage> {
   return minimalImage({

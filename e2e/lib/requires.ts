@@ -19,6 +19,7 @@ export type Requirement =
   | 'cgroup-v1'
   | 'cgroup-v2'
   | 'kvm'
+  | 'ip_tables'
   | `systemd>=${number}`
   | `link:${string}`
   | `program:${string}`;
@@ -70,6 +71,10 @@ function look(need: Requirement): string | undefined {
         : 'needs a host with cgroup v2 alone: systemd-nspawn cannot mount version 1 in a user namespace';
     case 'kvm':
       return isWritable('/dev/kvm') ? undefined : 'needs /dev/kvm';
+    case 'ip_tables':
+      return spawnSync('unshare', ['--net', 'iptables-legacy', '-t', 'nat', '-S']).status === 0
+        ? undefined
+        : 'needs a kernel with ip_tables and its program iptables-legacy';
     default:
       if (need.startsWith('link:')) return lookLink(need.slice('link:'.length));
       return need.startsWith('program:') ? lookProgram(need.slice('program:'.length)) : lookSystemd(need);

@@ -23,7 +23,10 @@ networkSuite('the default network', [], (the) => {
       'lo',
       '4',
     ]);
-    assert.match((await the.lines('ip -4 -o address show dev eth0', ['--net'])).join(), /inet 172\.16\.28\.3\/24/);
+    assert.match(
+      (await the.lines('ip -4 -o address show dev eth0', ['--net'])).join(),
+      /inet 172\.16\.28\.3\/24/,
+    );
   });
 
   it('leads to the gateway, to another pod, and out of the host', async () => {
@@ -72,7 +75,10 @@ networkSuite('the default network', [], (the) => {
   });
 
   it('tells the pod its address in /etc/hosts', async () => {
-    const lines = await the.lines('grep -n 172.16 /etc/hosts; hostname; test -e /etc/resolv.conf || echo no resolv.conf', ['--hostname=web']);
+    const lines = await the.lines(
+      'grep -n 172.16 /etc/hosts; hostname; test -e /etc/resolv.conf || echo no resolv.conf',
+      ['--hostname=web'],
+    );
     assert.match(lines[0] ?? '', /^\d+:172\.16\.28\.\d+\tweb$/);
     assert.equal(lines[2], 'no resolv.conf');
   });
@@ -88,7 +94,10 @@ networkSuite('the default network', [], (the) => {
 
   it('takes the arguments of orchestrators when they say that others may be ignored', async () => {
     const args = 'IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=web;IP=172.16.28.9';
-    assert.match((await the.lines('ip -4 -o address show dev eth0', [`--net=default:${args}`])).join(), /172\.16\.28\.9/);
+    assert.match(
+      (await the.lines('ip -4 -o address show dev eth0', [`--net=default:${args}`])).join(),
+      /172\.16\.28\.9/,
+    );
   });
 });
 
@@ -106,7 +115,12 @@ networkSuite('networks without a way out', [], (the) => {
   });
 
   it('none is a loopback device', async () => {
-    const { output } = await the.rkt.ok([INSECURE, 'run', '--net=none', the.shell('ls /sys/class/net; ip -o link | wc -l')]);
+    const { output } = await the.rkt.ok([
+      INSECURE,
+      'run',
+      '--net=none',
+      the.shell('ls /sys/class/net; ip -o link | wc -l'),
+    ]);
     assert.match(output, /networking: networking namespace with loopback only/);
     assert.match(output, /: lo\r?\n.*: 1\r?\n/);
     const { stdout } = await the.rkt.ok(['list', '--format=json']);

@@ -30,7 +30,7 @@ export interface Attachment {
   readonly filter: FilterName;
   readonly plugins: readonly AttachedPlugin[];
   readonly checkable: boolean;
-  /** What the last plugin answered; absent when ADD did not get so far. */
+  /** What the last plugin that was done with ADD answered; absent when none was. */
   readonly result?: string;
 }
 

@@ -24,7 +24,9 @@ describe('network configurations', () => {
       args: new Map(names.filter((name) => name !== 'all').map((name) => [name, ''])),
     };
     const directories = { builtIn: join(directory, 'built-in'), user: join(directory, 'user') };
-    const found = loadNetworks(directories, selection, (line) => warnings.push(line.replaceAll(directory, 'DIR')));
+    const found = loadNetworks(directories, selection, (line) =>
+      warnings.push(line.replaceAll(directory, 'DIR')),
+    );
     return { names: found.map(({ name, base }) => `${name} of ${base}`), warnings };
   };
 
@@ -32,7 +34,11 @@ describe('network configurations', () => {
     write('built-in/99-default.conf', { name: 'default', type: 'ptp' });
     write('user/10-b.conf', { name: 'b', type: 'bridge' });
     write('user/20-a.conf', { name: 'a', type: 'bridge' });
-    assert.deepEqual(load('a', 'default', 'b').names, ['b of 10-b.conf', 'a of 20-a.conf', 'default of 99-default.conf']);
+    assert.deepEqual(load('a', 'default', 'b').names, [
+      'b of 10-b.conf',
+      'a of 20-a.conf',
+      'default of 99-default.conf',
+    ]);
     assert.deepEqual(load('all').names.length, 3);
     assert.deepEqual(load('a').names, ['a of 20-a.conf']);
   });
@@ -59,7 +65,11 @@ describe('network configurations', () => {
     write('user/a.json', { name: 'a', type: 'bridge' });
     write('user/b.conf.bak', 'not even JSON');
     mkdirSync(join(directory, 'user/c.conf'));
-    write('user/d.conflist', { name: 'd', cniVersion: '1.0.0', plugins: [{ type: 'ptp' }, { type: 'portmap' }] });
+    write('user/d.conflist', {
+      name: 'd',
+      cniVersion: '1.0.0',
+      plugins: [{ type: 'ptp' }, { type: 'portmap' }],
+    });
     assert.deepEqual(load('all').names, ['d of d.conflist']);
   });
 
@@ -106,7 +116,10 @@ describe('network configurations', () => {
   it('of lists say whether a plugin forwards ports', () => {
     const list = (capabilities: unknown): boolean =>
       forwardsPorts(
-        parseNetwork('x.conflist', JSON.stringify({ name: 'x', plugins: [{ type: 'ptp' }, { type: 'portmap', capabilities }] })),
+        parseNetwork(
+          'x.conflist',
+          JSON.stringify({ name: 'x', plugins: [{ type: 'ptp' }, { type: 'portmap', capabilities }] }),
+        ),
       );
     assert.equal(list({ portMappings: true }), true);
     assert.equal(list({ portMappings: false }), false);

@@ -19,6 +19,8 @@ export function during(what: string, error: unknown): NetworkError {
   const chain = errorChain(error);
   const innermost = chain.at(-1);
   const code = innermost instanceof NetworkError ? innermost.code : 'bad-network-config';
-  const hint = chain.findLast((link): link is RktError => link instanceof RktError && link.hint !== undefined)?.hint;
+  const hint = chain.findLast(
+    (link): link is RktError => link instanceof RktError && link.hint !== undefined,
+  )?.hint;
   return new NetworkError(code, `${what}: ${innermost?.message ?? ''}`, hint === undefined ? {} : { hint });
 }

@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 
 import { quote } from '@rkt/diagnostics/quote';
+import { isIpAddress } from '@rkt/spec/ip-address';
 
 import { fieldOf, type JsonObject, objectField, textField } from './any-case.ts';
 import type { NetworkConfig, PluginConfig } from './config.ts';
@@ -55,10 +56,20 @@ export function parseSubnetFile(text: string, file: string): FlannelSubnet {
   }
   return {
     network: value('FLANNEL_NETWORK'),
-    subnet: value('FLANNEL_SUBNET'),
+    subnet: networkOf(value('FLANNEL_SUBNET')),
     mtu,
     ipMasq: value('FLANNEL_IPMASQ') === 'true',
   };
+}
+
+// The daemon writes the host's own address in it, and host-local wants the network's.
+function networkOf(cidr: string): string {
+  const [ip = '', length = ''] = cidr.split('/');
+  const bits = 32 - Number(length);
+  if (!isIpAddress(ip) || ip.includes(':') || !(bits >= 0 && bits <= 32)) return cidr;
+  const number = ip.split('.').reduce((sum, part) => sum * 256 + Number(part), 0);
+  const network = Math.floor(number / 2 ** bits) * 2 ** bits;
+  return `${[24, 16, 8, 0].map((shift) => Math.floor(network / 2 ** shift) % 256).join('.')}/${length}`;
 }
 
 /** What is given stays, the rest follows from the daemon's file. */

@@ -45,4 +45,3 @@ export function chainNames(uuid: string): {
   const short = uuid.slice(0, 8);
   return { dnat: `RKT-PFWD-DNAT-${short}`, snat: `RKT-PFWD-SNAT-${short}`, guard: `RKT-PFWD-GUARD-${short}` };
 }
-

@@ -30,8 +30,7 @@ export function legacyRules(
         `-A ${dnat} -d ${hostIp ?? '0.0.0.0/0'} -p ${protocol} --dport ${hostPort} -j DNAT --to-destination ${pod.ip}:${podPort}`,
     ),
     ...ports.map(
-      ({ protocol, podPort }) =>
-        `-A ${snat} -p ${protocol} -d ${pod.ip} --dport ${podPort} -j MASQUERADE`,
+      ({ protocol, podPort }) => `-A ${snat} -p ${protocol} -d ${pod.ip} --dport ${podPort} -j MASQUERADE`,
     ),
     'COMMIT',
     // route_localnet would also let the pod's side reach what listens on 127.0.0.1.
@@ -43,4 +42,3 @@ export function legacyRules(
     '',
   ].join('\n');
 }
-

@@ -37,13 +37,20 @@ describe('--net', () => {
   }
 
   it('keeps every name and argument as it was given', () => {
-    const name = fc.stringMatching(/^[a-z][a-z0-9-]{0,20}$/).filter((text) => !['all', 'host', 'none'].includes(text));
+    const name = fc
+      .stringMatching(/^[a-z][a-z0-9-]{0,20}$/)
+      .filter((text) => !['all', 'host', 'none'].includes(text));
     const args = fc.stringMatching(/^[A-Za-z0-9_.;=]{0,30}$/);
     fc.assert(
-      fc.property(fc.uniqueArray(fc.tuple(name, args), { selector: ([key]) => key, minLength: 1 }), (pairs) => {
-        const selection = parseNetworkList(pairs.map(([key, value]) => (value === '' ? key : `${key}:${value}`)));
-        assert.deepEqual(selection, { kind: 'networks', all: false, args: new Map(pairs) });
-      }),
+      fc.property(
+        fc.uniqueArray(fc.tuple(name, args), { selector: ([key]) => key, minLength: 1 }),
+        (pairs) => {
+          const selection = parseNetworkList(
+            pairs.map(([key, value]) => (value === '' ? key : `${key}:${value}`)),
+          );
+          assert.deepEqual(selection, { kind: 'networks', all: false, args: new Map(pairs) });
+        },
+      ),
     );
   });
 });

@@ -27,7 +27,8 @@ export function parseNetworkList(entries: readonly string[]): NetworkSelection {
   for (const entry of entries) {
     const [name = '', ...rest] = entry.split(':');
     if (name === '') throw bad('netname must not be empty');
-    if (rest.length > 1) throw bad(`network ${quote(name)} provided with invalid arguments: [${rest.join(' ')}]`);
+    if (rest.length > 1)
+      throw bad(`network ${quote(name)} provided with invalid arguments: [${rest.join(' ')}]`);
     if (rest.length > 0 && SPECIAL.has(name)) {
       throw bad(`arguments are not supported by special netname ${quote(name)}`);
     }

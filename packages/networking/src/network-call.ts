@@ -108,14 +108,14 @@ export async function joinNetwork(
   netns: string,
   context: PluginContext,
 ): Promise<Attachment & { readonly result: string }> {
-  let result: string | undefined;
+  let result = '';
   for (const plugin of attachment.plugins) {
-    const stdin = result === undefined ? plugin.stdin : withPrevious(plugin.stdin, result);
+    const stdin = result === '' ? plugin.stdin : withPrevious(plugin.stdin, result);
     result = await callPlugin({ ...common(attachment, netns), ...plugin, stdin, command: 'ADD' }, context);
+    // Some plugins can undo nothing without the result before theirs, and the next call may be the last thing we do.
+    writeAttachment(pod, base, { ...attachment, result });
   }
-  const joined = { ...attachment, result: result ?? '{}' };
-  writeAttachment(pod, base, joined);
-  return joined;
+  return { ...attachment, result };
 }
 
 /** Asks the plugins whether everything is as they made it. @throws NetworkError `plugin-failed` */
@@ -171,5 +171,8 @@ function common(
 
 function withPrevious(config: string, result: string): string {
   const previous: unknown = JSON.parse(result);
-  return JSON.stringify({ ...(JSON.parse(config) as JsonObject), prevResult: isObject(previous) ? previous : {} });
+  return JSON.stringify({
+    ...(JSON.parse(config) as JsonObject),
+    prevResult: isObject(previous) ? previous : {},
+  });
 }

@@ -56,7 +56,8 @@ function tableText(
 ): string {
   const { dnat, snat } = chainNames(uuid);
   const to = (port: number): string => (family === 4 ? `${pod.ip}:${port}` : `[${pod.ip}]:${port}`);
-  const at = ({ hostIp = any }: ForwardedPort): string => (hostIp === any ? '' : `${protocol} daddr ${hostIp} `);
+  const at = ({ hostIp = any }: ForwardedPort): string =>
+    hostIp === any ? '' : `${protocol} daddr ${hostIp} `;
   const local = family === 4;
   const lines = [
     `table ${table} ${tableName(uuid)} {`,

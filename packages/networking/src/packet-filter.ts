@@ -58,7 +58,10 @@ export function filterTools(
     );
     if (end.status === 0) return end.stdout;
     const said = end.stderr.trim().split('\n')[0] ?? '';
-    throw new NetworkError('filter-failed', `${tool} failed: ${said === '' ? quote(end.signal ?? '') : said}`);
+    throw new NetworkError(
+      'filter-failed',
+      `${tool} failed: ${said === '' ? quote(end.signal ?? '') : said}`,
+    );
   };
   return { name, env: toolEnv, run };
 }

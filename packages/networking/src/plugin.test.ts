@@ -12,7 +12,13 @@ describe('plugins', () => {
   });
 
   it('get the variables of the convention', () => {
-    const call = { command: 'ADD', cniVersion: '0.1.0', netns: '/n', args: 'IP=1.2.3.4', ifName: 'eth0' } as const;
+    const call = {
+      command: 'ADD',
+      cniVersion: '0.1.0',
+      netns: '/n',
+      args: 'IP=1.2.3.4',
+      ifName: 'eth0',
+    } as const;
     assert.deepEqual(pluginVariables(call, { uuid: 'u', pluginPath: ['/a', 'b'] }), {
       CNI_VERSION: '0.1.0',
       CNI_COMMAND: 'ADD',
@@ -25,7 +31,10 @@ describe('plugins', () => {
   });
 
   it('say why they fail', () => {
-    assert.equal(pluginMessage('{"code":11,"msg":"no address","details":"none left"}'), 'no address; none left');
+    assert.equal(
+      pluginMessage('{"code":11,"msg":"no address","details":"none left"}'),
+      'no address; none left',
+    );
     assert.equal(pluginMessage('{"code":11,"msg":"no address"}'), 'no address');
     assert.equal(
       pluginMessage('panic: x'),
@@ -35,7 +44,8 @@ describe('plugins', () => {
 });
 
 describe('flannel', () => {
-  const FILE = 'FLANNEL_NETWORK=10.1.0.0/16\nFLANNEL_SUBNET=10.1.17.1/24\nFLANNEL_MTU=1472\nFLANNEL_IPMASQ=true\n';
+  const FILE =
+    'FLANNEL_NETWORK=10.1.0.0/16\nFLANNEL_SUBNET=10.1.17.1/24\nFLANNEL_MTU=1472\nFLANNEL_IPMASQ=true\n';
 
   it('writes the configuration of its delegate', () => {
     assert.deepEqual(delegateOf({}, parseSubnetFile(FILE, 'f'), 'net'), {
@@ -44,7 +54,7 @@ describe('flannel', () => {
       ipMasq: false,
       mtu: 1472,
       isGateway: true,
-      ipam: { type: 'host-local', subnet: '10.1.17.1/24', routes: [{ dst: '10.1.0.0/16' }] },
+      ipam: { type: 'host-local', subnet: '10.1.17.0/24', routes: [{ dst: '10.1.0.0/16' }] },
     });
   });
 

@@ -5,7 +5,15 @@ import { quote } from '@rkt/diagnostics/quote';
 import type { ResolvConf } from '@rkt/pod-layout/resolv-conf';
 import { isIpAddress } from '@rkt/spec/ip-address';
 
-import { fieldOf, isObject, type JsonObject, listField, objectField, textField, textsField } from './any-case.ts';
+import {
+  fieldOf,
+  isObject,
+  type JsonObject,
+  listField,
+  objectField,
+  textField,
+  textsField,
+} from './any-case.ts';
 import { NetworkError } from './errors.ts';
 
 /** An address that the pod got. */

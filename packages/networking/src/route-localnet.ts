@@ -11,14 +11,17 @@ const setting = (device: string): string => `/proc/sys/net/ipv4/conf/${device}/r
 const users = (device: string): string => `${FORWARD_STATE_DIR}/${device}`;
 
 /** The device by which the host reaches `ip`, by its most exact route; undefined when there is none. */
-export function deviceTowards(ip: string, routes: string = readFileSync(ROUTES, 'latin1')): string | undefined {
+export function deviceTowards(
+  ip: string,
+  routes: string = readFileSync(ROUTES, 'latin1'),
+): string | undefined {
   const target = addressNumber(ip);
   let best: { device: string; mask: number } | undefined;
   for (const line of routes.split('\n').slice(1)) {
     const [device, destination, , , , , , mask] = line.split('\t');
     if (device === undefined || destination === undefined || mask === undefined) continue;
     const [net, bits] = [littleEndian(destination), littleEndian(mask)];
-    if (((target & bits) >>> 0) !== net || (best !== undefined && bits <= best.mask)) continue;
+    if ((target & bits) >>> 0 !== net || (best !== undefined && bits <= best.mask)) continue;
     best = { device, mask: bits };
   }
   return best?.device;

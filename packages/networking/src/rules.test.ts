@@ -38,10 +38,14 @@ describe('rules of forwarded ports', () => {
 
   it('of nf_tables are ones that nft takes, and removal removes them', function () {
     const inOwnNetwork = (script: string): string => {
-      const { status, stdout, stderr } = spawnSync('unshare', ['--net', 'sh', '-c', 'nft -f - && nft list ruleset'], {
-        input: script,
-        encoding: 'utf8',
-      });
+      const { status, stdout, stderr } = spawnSync(
+        'unshare',
+        ['--net', 'sh', '-c', 'nft -f - && nft list ruleset'],
+        {
+          input: script,
+          encoding: 'utf8',
+        },
+      );
       assert.equal(status, 0, stderr);
       return stdout;
     };
@@ -97,7 +101,10 @@ describe('rules of forwarded ports', () => {
   });
 
   it("name the chain of plugins' masquerading", () => {
-    assert.match(masqueradeChain('a-network-of-more-than-fifty-characters-which-must-work', UUID), /^CNI-[0-9a-f]{24}$/);
+    assert.match(
+      masqueradeChain('a-network-of-more-than-fifty-characters-which-must-work', UUID),
+      /^CNI-[0-9a-f]{24}$/,
+    );
   });
 
   it('go by the device of the most exact route', () => {

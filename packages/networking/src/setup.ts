@@ -102,7 +102,11 @@ async function joinAll(
 ): Promise<PodNetworks> {
   const { pod, uuid, selection, ports, logger, debug } = request;
   const forwarding = configs.find(masquerades) ?? configs.at(-1);
-  const joined: { readonly network: JoinedNetwork; readonly info: NetInfo; readonly attachment: Attachment }[] = [];
+  const joined: {
+    readonly network: JoinedNetwork;
+    readonly info: NetInfo;
+    readonly attachment: Attachment;
+  }[] = [];
   let resolvConf: string | undefined;
   for (const [index, config] of configs.entries()) {
     const options = {
@@ -129,7 +133,12 @@ async function joinAll(
     }
   }
   const forwardable = joined.find((_, index) => configs[index] === forwarding)?.network;
-  if (ports.length > 0 && forwarding !== undefined && forwardable !== undefined && !forwardsPorts(forwarding)) {
+  if (
+    ports.length > 0 &&
+    forwarding !== undefined &&
+    forwardable !== undefined &&
+    !forwardsPorts(forwarding)
+  ) {
     await forwardPorts(pod, uuid, ports, forwardable.addresses, tools);
   }
   if (debug) await checkAll(joined, namespace, context, logger);
