@@ -9,6 +9,7 @@ cd "$(dirname "$0")/.."
 # libatomic1   the pinned node and dist/rkt link it        tcc            builds the launcher of the stage1 images
 # ca-certificates: https to the registries                 busybox-static the image of quickstart and of the tests
 # debootstrap  the real Debian image of e2e and bench      systemd        systemd-analyze and systemd-escape judge units
+# gnupg        keys and signatures of the tests            openssl        certificates of the tests' servers
 packages='
 libatomic1:/usr/lib/x86_64-linux-gnu/libatomic.so.1
 libstdc++6:/usr/lib/x86_64-linux-gnu/libstdc++.so.6
@@ -24,6 +25,8 @@ xz-utils:xz
 zstd:zstd
 bzip2:bzip2
 git:git
+gnupg:gpg
+openssl:openssl
 '
 
 missing=

@@ -228,5 +228,13 @@ export interface MetadataServiceFlags {
   readonly listenAddress?: string;
 }
 
+export interface TrustFlags {
+  /** Images the keys are for; absent with --root. */
+  readonly prefix?: string;
+  readonly root: boolean;
+  readonly skipFingerprintReview: boolean;
+  readonly insecureAllowHttp: boolean;
+}
+
 /** Commands without flags of their own. */
 export type NoFlags = Readonly<Record<never, never>>;
