@@ -9,11 +9,22 @@ import { INSECURE } from '../lib/rkt.ts';
 
 networkSuite('metadata on networks', [], (the) => {
   const GATEWAYS = { default: '172.16.28.1', 'default-restricted': '172.31.0.1' };
+  const ASK =
+    'echo url=$AC_METADATA_URL; echo uuid=$(wget -q -O - $AC_METADATA_URL/acMetadata/v1/pod/uuid 2>&1)';
 
   const startService = async (...flags: readonly string[]): Promise<Running> => {
     const service = the.rkt.start(['metadata-service', ...flags]);
     await service.waitFor('metadata service running...');
     return service;
+  };
+  /** A pod whose app asks for its UUID every second. */
+  const startPod = async (...flags: readonly string[]): Promise<{ pod: Running; uuid: string }> => {
+    const file = the.rkt.tmp.join('asking');
+    const image = the.shell(`while :; do ${ASK}; sleep 1; done`);
+    const words = ['run', '--mds-register', `--uuid-file-save=${file}`, ...flags, image];
+    const pod = the.rkt.start([INSECURE, ...words]);
+    await pod.waitFor('url=');
+    return { pod, uuid: readFileSync(file, 'utf8') };
   };
   /** Addresses and ports of TCP sockets that listen. */
   const listening = (): string[] =>
@@ -21,19 +32,17 @@ networkSuite('metadata on networks', [], (the) => {
       .run('ss', '--numeric', '--listening', '--tcp', '--no-header')
       .split('\n')
       .flatMap((line) => line.trim().split(/\s+/)[3] ?? [])
-      .filter((address) => address.includes(':18112'));
-  const script =
-    'echo url=$AC_METADATA_URL; echo uuid=$(wget -q -O - $AC_METADATA_URL/acMetadata/v1/pod/uuid)';
+      .filter((address) => address.includes(':18112'))
+      .sort();
 
   for (const [network, gateway] of Object.entries(GATEWAYS)) {
     it(`is served on the gateway of ${network} while a pod is there, and nowhere else`, async () => {
       const service = await startService();
       assert.deepEqual(listening(), ['127.0.0.1:18112']);
-      const { uuid } = await the.serve(`--net=${network}`, '--mds-register');
-      await service.waitFor(`listening on ${gateway}:18112`);
-      assert.deepEqual(listening().sort(), ['127.0.0.1:18112', `${gateway}:18112`]);
-      const { stdout } = await the.rkt.ok(['enter', uuid, '/bin/sh', '-c', script]);
-      assert.match(stdout, new RegExp(`^url=http://${gateway}:18112/[0-9a-f]{32}\\nuuid=${uuid}\\n$`));
+      const { pod, uuid } = await startPod(`--net=${network}`);
+      await pod.waitFor(`uuid=${uuid}`);
+      assert.match(pod.output, new RegExp(`url=http://${gateway}:18112/[0-9a-f]{32}\\r?\\n`));
+      assert.deepEqual(listening(), ['127.0.0.1:18112', `${gateway}:18112`]);
       await the.rkt.ok(['stop', uuid]);
       await the.rkt.ok(['status', '--wait', uuid]);
       await the.rkt.ok(['rm', uuid]);
@@ -46,7 +55,7 @@ networkSuite('metadata on networks', [], (the) => {
     await startService();
     const pods = Array.from({ length: 4 }, async (_, index) => {
       const file = the.rkt.tmp.join(`many-${index}`);
-      const lines = await the.lines(script, ['--mds-register', `--uuid-file-save=${file}`]);
+      const lines = await the.lines(ASK, ['--mds-register', `--uuid-file-save=${file}`]);
       assert.equal(lines.at(-1), `uuid=${readFileSync(file, 'utf8')}`);
     });
     await Promise.all(pods);
@@ -54,7 +63,7 @@ networkSuite('metadata on networks', [], (the) => {
 
   it('is served at the address that was chosen, which pods are told', async () => {
     await startService(`--listen-address=${HOST_IP}`, '--listen-port=8112');
-    const lines = await the.lines(script, ['--mds-register']);
+    const lines = await the.lines(ASK, ['--mds-register']);
     assert.match(
       lines.join('\n'),
       new RegExp(`^url=http://${HOST_IP}:8112/[0-9a-f]{32}\\nuuid=[0-9a-f-]{36}$`),
@@ -63,14 +72,14 @@ networkSuite('metadata on networks', [], (the) => {
 
   it('comes back after kill -9, on the gateway too', async () => {
     const first = await startService();
-    const { uuid } = await the.serve('--mds-register');
-    await first.waitFor('listening on 172.16.28.1:18112');
+    const { pod, uuid } = await startPod();
+    await pod.waitFor(`uuid=${uuid}`);
     first.kill('SIGKILL');
     await first.ended;
+    await pod.waitFor('Connection refused');
     const second = await startService();
     await second.waitFor('listening on 172.16.28.1:18112');
-    const { stdout } = await the.rkt.ok(['enter', uuid, '/bin/sh', '-c', script]);
-    assert.match(stdout, new RegExp(`uuid=${uuid}\\n$`));
+    await pod.waitFor(new RegExp(`Connection refused[^]*uuid=${uuid}`));
   });
 
   it('is not reached from a network without a gateway, and the pod says so', async () => {
