@@ -60,10 +60,12 @@ suite('metadata service', ['root', 'busybox'], (the) => {
       ...flags,
       image,
     ];
-    /** A pod that stays, once its app is up. */
+    let serial = 0;
+    /** A pod that stays, once its app is up; its app has a name of its own. */
     const startPod = async (flavour: Flavour): Promise<{ readonly pod: Running; readonly uuid: string }> => {
       const file = the.rkt.tmp.join('uuid');
-      const pod = the.rkt.start(run(flavour, shellImage(the.rkt, FOREVER), `--uuid-file-save=${file}`));
+      const command = run(flavour, shellImage(the.rkt, FOREVER), `--uuid-file-save=${file}`);
+      const pod = the.rkt.start([...command, `--name=mds-${process.pid}-${(serial += 1)}`]);
       await pod.waitFor('app is up');
       return { pod, uuid: readFileSync(file, 'utf8') };
     };
