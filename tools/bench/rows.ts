@@ -19,6 +19,7 @@ import {
   sleepImage,
   trueImage,
 } from './fixtures.ts';
+import { networkRow } from './network-row.ts';
 import { CLEAN_ENVIRONMENT, compare, median, peakMemory, timeOnce, type Contestant } from './measure.ts';
 
 export interface Measured {
@@ -238,6 +239,7 @@ export const ROWS: readonly Row[] = [
     title: 'run --net=none, nspawn : bare systemd-nspawn --boot',
     measure: () => runRow('run-nspawn', ['--net=none'], { name: 'bare nspawn', command: bareContainer() }),
   },
+  { name: 'run-net', title: 'run --net=default : run --net=none', measure: networkRow },
   {
     name: 'run-fly',
     title: 'run --net=host, fly : node -e 0',
