@@ -26,11 +26,15 @@ networkSuite('fifty pods', [], (the) => {
 
   it('up and down in parallel never share an address, and leave nothing', async function () {
     this.timeout(240_000);
-    const image = await the.rkt.fetch(the.shell('sleep 1000'));
+    const image = await the.rkt.fetch(the.shell('echo started; sleep 1000'));
     const uuids: string[] = [];
     let wanted = PODS;
     await inParallel(availableParallelism(), async () => {
       while ((wanted -= 1) >= 0) uuids.push(await the.rkt.prepare([image]));
+    });
+    // Two at a time: more would only take turns.
+    const stopped = inTurns(availableParallelism(), async (uuid: string) => {
+      await the.rkt.run(['stop', '--force', uuid], { timeoutMs: 200_000 });
     });
     const pods = uuids.map((uuid) =>
       the.rkt.start([INSECURE, 'run-prepared', '--net=default', uuid], { timeoutMs: 200_000 }),
@@ -50,12 +54,13 @@ networkSuite('fifty pods', [], (the) => {
     assert.equal(new Set(addresses).size, PODS);
     const links = the.host.ip('-oneline', 'link', 'show', 'type', 'veth').trim().split('\n');
     assert.equal(links.length, PODS + 1, 'one device for each, and the uplink');
-    await inParallel(availableParallelism(), async () => {
-      for (let uuid = uuids.pop(); uuid !== undefined; uuid = uuids.pop()) {
-        await the.rkt.run(['status', '--wait-ready', uuid], { timeoutMs: 200_000 });
-        await the.rkt.ok(['stop', '--force', uuid], { timeoutMs: 200_000 });
-      }
-    });
+    // Down they may come before the last is up.
+    await Promise.all(
+      pods.map(async (pod, index) => {
+        await Promise.race([pod.waitFor('started', 200_000), pod.ended]);
+        await stopped(uuids[index] ?? '');
+      }),
+    );
     await Promise.all(pods.map(({ ended }) => ended));
     await the.rkt.ok(['gc', '--grace-period=0s'], { timeoutMs: 200_000 });
   });
@@ -63,4 +68,19 @@ networkSuite('fifty pods', [], (the) => {
 
 function inParallel<Result>(count: number, work: () => Promise<Result>): Promise<Result[]> {
   return Promise.all(Array.from({ length: count }, work));
+}
+
+/** `work` with at most `most` calls at a time. */
+function inTurns<Value>(
+  most: number,
+  work: (value: Value) => Promise<void>,
+): (value: Value) => Promise<void> {
+  const places = Array.from({ length: most }, () => Promise.resolve());
+  let next = 0;
+  return (value) => {
+    const place = (next += 1) % most;
+    const turn = (places[place] ?? Promise.resolve()).then(() => work(value));
+    places[place] = turn.catch(() => undefined);
+    return turn;
+  };
 }
