@@ -10,6 +10,7 @@ cd "$(dirname "$0")/.."
 # ca-certificates: https to the registries                 busybox-static the image of quickstart and of the tests
 # iproute2, iptables, nftables, curl: hosts of the network suites, and what is counted on them; build and pods need none
 # debootstrap  the real Debian image of e2e and bench      systemd        systemd-analyze and systemd-escape judge units
+# gnupg        keys and signatures of the tests            openssl        certificates of the tests' servers
 packages='
 libatomic1:/usr/lib/x86_64-linux-gnu/libatomic.so.1
 libstdc++6:/usr/lib/x86_64-linux-gnu/libstdc++.so.6
@@ -29,6 +30,8 @@ iproute2:ip
 iptables:iptables
 nftables:nft
 curl:curl
+gnupg:gpg
+openssl:openssl
 '
 
 missing=

@@ -109,6 +109,11 @@ export const COMMAND_TREE: CommandNode = {
     { name: 'run-prepared', summary: 'Run a prepared pod', spec: launch((specs) => specs.runPrepared) },
     { name: 'status', summary: 'Show the state of a pod', spec: pods((specs) => specs.status) },
     { name: 'stop', summary: 'Stop running pods', spec: pods((specs) => specs.stop) },
+    {
+      name: 'trust',
+      summary: 'Trust a key to sign images',
+      spec: async () => (await import('./specs/trust.ts')).trust,
+    },
     { name: 'version', summary: 'Print version information', spec: basic((specs) => specs.version) },
   ],
 };

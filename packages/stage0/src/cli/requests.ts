@@ -222,5 +222,13 @@ export interface ConfigFlags {
   readonly prettyPrint: boolean;
 }
 
+export interface TrustFlags {
+  /** Images the keys are for; absent with --root. */
+  readonly prefix?: string;
+  readonly root: boolean;
+  readonly skipFingerprintReview: boolean;
+  readonly insecureAllowHttp: boolean;
+}
+
 /** Commands without flags of their own. */
 export type NoFlags = Readonly<Record<never, never>>;

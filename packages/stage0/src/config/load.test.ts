@@ -161,7 +161,16 @@ describe('loadConfig', () => {
     ['local/auth.d/a.json', { ...basic('d'), credentials: 'x' }, /: "credentials" is not an object$/],
     ['local/auth.d/a.json', oauth(['d'], ''), /: no oauth bearer token specified$/],
     ['local/auth.d/a.json', { ...basic('d'), type: 'aws' }, /: no AWS Access Key ID specified$/],
+    [
+      'local/auth.d/a.json',
+      { ...basic('d'), type: 'aws', credentials: { accessKeyID: 'k' } },
+      /: no AWS Secret Access Key specified$/,
+    ],
     ['local/auth.d/a.json', docker([]), /: no registries specified$/],
+    ['local/auth.d/a.json', { ...docker(['r']), credentials: {} }, /: user not specified$/],
+    ['local/auth.d/a.json', docker(['r'], ''), /: user not specified$/],
+    ['local/auth.d/a.json', { ...docker(['r']), credentials: { user: 'u' } }, /: password not specified$/],
+    ['local/paths.d/a.json', paths({ data: 1 }), /: "data" is not a string$/],
     [
       'local/auth.d/a.json',
       docker(['r', 'r']),
@@ -198,6 +207,59 @@ describe('loadConfig', () => {
     });
   }
 
+  const good: readonly (readonly [directory: string, file: object])[] = [
+    ['auth.d', basic('d')],
+    ['auth.d', oauth(['d'], 't')],
+    ['auth.d', { ...basic('d'), type: 'aws', credentials: { accessKeyID: 'k', secretAccessKey: 's' } }],
+    ['auth.d', docker(['r'])],
+    ['paths.d', paths({ data: '/d' })],
+    ['stage1.d', stage1({ location: 'docker://x' })],
+  ];
+  for (const [directory, file] of good) {
+    const { rktKind, type } = file as { readonly rktKind: string; readonly type?: string };
+    it(`knows version v1 of ${[rktKind, type].filter(Boolean).join(' ')}, and no other`, () => {
+      put(`local/${directory}/a.json`, file);
+      load();
+      for (const rktVersion of ['v2', 'v0', 'V1', '1', 'v1 ']) {
+        put(`local/${directory}/a.json`, { ...file, rktVersion });
+        assert.match(
+          failure(),
+          new RegExp(
+            `^no parser available for configuration of kind "${rktKind}" and version "${rktVersion}"`,
+          ),
+        );
+      }
+    });
+    it(`takes ${rktKind} from ${directory} only`, () => {
+      for (const other of ['auth.d', 'paths.d', 'stage1.d'].filter((each) => each !== directory)) {
+        put(`local/${other}/a.json`, file);
+        assert.match(
+          failure(),
+          new RegExp(`${other}" takes kinds .*, but ".*a\\.json" is of kind "${rktKind}"$`),
+        );
+        rmSync(path.join(root, 'local', other), { recursive: true });
+      }
+    });
+  }
+  for (const location of ['/a.aci', 'file:///a.aci', 'docker://x', 'http://x/a.aci', 'https://x/a.aci']) {
+    it(`takes a stage1 at ${location}`, () => {
+      put('local/stage1.d/a.json', stage1({ location }));
+      assert.equal(load().stage1.location, location);
+    });
+  }
+  it('reads files in the order of their names', () => {
+    put('local/auth.d/b.json', basic('b'));
+    put('local/auth.d/a.json', basic('a'));
+    put('local/auth.d/A.json', basic('c'));
+    assert.deepEqual([...load().auth.keys()], ['c', 'a', 'b']);
+  });
+  it('refuses a docker registry twice in one directory, not in two', () => {
+    put('local/auth.d/a.json', docker(['r']));
+    put('user/auth.d/a.json', docker(['r'], 'v'));
+    assert.equal(load().dockerAuth.get('r')?.user, 'v');
+    put('user/auth.d/b.json', docker(['r']));
+    assert.match(failure(), /b\.json": credentials for docker registry "r" are already specified$/);
+  });
   it('refuses the same thing twice in one directory', () => {
     put('local/auth.d/a.json', basic('a.com'));
     put('local/auth.d/b.json', oauth(['a.com'], 't'));

@@ -4,7 +4,9 @@ import { overlaySupport } from '@rkt/linux/overlay';
 import { openKernel } from '@rkt/linux/libc';
 import type { ImageKey } from '@rkt/spec/image-id';
 
+import type { ImportInspector } from '../store/import.ts';
 import type { FileIdentity } from '../store/rows.ts';
+import type { ImageStore } from '../store/store.ts';
 import type { FetchContext } from './context.ts';
 
 /** How {@link importFile} treats the image. */
@@ -15,19 +17,43 @@ export interface ImportFileOptions {
   readonly remember?: FileIdentity;
   /** Called while the file is read. */
   readonly progress?: () => void;
+  /** May refuse the image, e.g. for its signature. */
+  readonly inspector?: ImportInspector | undefined;
 }
 
-/** Imports the image open as `fd`. `name` is for messages. @throws UnpackError, StoreError, KernelError */
+const turns = new WeakMap<ImageStore, Promise<unknown>>();
+
+/**
+ * Imports the image open as `fd`; one image of this process after the other, as each fills processor and memory.
+ * @param name For messages.
+ * @throws UnpackError, StoreError, KernelError
+ */
 export async function importFile(
+  context: FetchContext,
+  fd: number,
+  name: string,
+  options: ImportFileOptions,
+): Promise<ImageKey> {
+  const before = turns.get(context.store) ?? Promise.resolve();
+  const own = before.then(() => importNow(context, fd, name, options));
+  turns.set(
+    context.store,
+    own.catch(() => undefined),
+  );
+  return own;
+}
+
+async function importNow(
   { store, treeStore }: FetchContext,
   fd: number,
   name: string,
-  { latest = false, unpack = true, remember, progress }: ImportFileOptions,
+  { latest = false, unpack = true, remember, progress, inspector }: ImportFileOptions,
 ): Promise<ImageKey> {
   const options = {
     latest,
     ...(remember !== undefined && { remember }),
     ...(progress !== undefined && { progress }),
+    ...(inspector !== undefined && { inspector }),
   };
   if (!unpack || !canUnpack(store.data)) return store.importAci({ fd, name }, options);
   const staged = await treeStore.stage();

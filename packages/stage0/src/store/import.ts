@@ -30,6 +30,7 @@ import { type ArchiveLimits, DEFAULT_LIMITS } from '../unpack/limits.ts';
 import { TarReader } from '../unpack/tar-reader.ts';
 import { blobWriter } from './blob-writer.ts';
 import { createFile, ensureDirectory, moveIntoPlace, writeWhole } from './directories.ts';
+import { fileBytes } from './file-bytes.ts';
 import type { FileIdentity } from './rows.ts';
 
 /** An open image file. */
@@ -37,6 +38,14 @@ export interface ImageSource {
   readonly fd: number;
   /** For messages. */
   readonly name: string;
+}
+
+/** Looks at an image while it is imported, and may refuse it. */
+export interface ImportInspector {
+  /** Takes the bytes of the file as they are, compressed or not, in order and to the last. */
+  bytes(chunk: Uint8Array): void;
+  /** Throws to keep the image out; called when all was read and nothing is visible. */
+  accept(manifest: ImageManifest): Promise<void>;
 }
 
 /** How an image is imported. */
@@ -50,6 +59,7 @@ export interface ImportOptions {
   /** The file the image was read from, to know it again. */
   readonly remember?: FileIdentity;
   readonly progress?: ReadProgress;
+  readonly inspector?: ImportInspector;
   readonly limits?: ArchiveLimits;
 }
 
@@ -75,6 +85,7 @@ export async function importImage(
     const read = await readImage(source, blob, temporary, options);
     const manifest = parseManifest(read.manifestText);
     const key = imageKey(read.sha512);
+    await options.inspector?.accept(manifest);
     (options.sync ?? fsyncSync)(blob);
     commit(data, key, manifest, temporary);
     return { key, manifest, sizeBytes: read.sizeBytes };
@@ -94,7 +105,7 @@ async function readImage(
   { fd, name }: ImageSource,
   blobFd: number,
   blobName: string,
-  { rootfs, progress, limits = DEFAULT_LIMITS }: ImportOptions,
+  { rootfs, progress, inspector, limits = DEFAULT_LIMITS }: ImportOptions,
 ): Promise<ReadImage> {
   const sizeBytes = withKernelErrors(name, () => fstatSync(fd).size);
   const compression = detectCompression(withKernelErrors(name, () => firstBytes(fd)));
@@ -102,11 +113,18 @@ async function readImage(
   const tar = new TarReader(aci, limits);
   const blob = blobWriter(blobFd, blobName, sizeBytes);
   try {
-    for await (const bytes of decompressed({ fd, sizeBytes }, compression, limits, progress)) {
+    let tapped = 0;
+    const tap = (bytes: Buffer): void => {
+      inspector?.bytes(bytes);
+      tapped += bytes.length;
+    };
+    for await (const bytes of decompressed({ fd, sizeBytes, tap }, compression, limits, progress)) {
       blob.write(bytes);
       tar.write(bytes);
     }
     tar.end();
+    // A decoder may stop at the end of its stream; padding is part of the file.
+    if (inspector !== undefined) for (const bytes of fileBytes(fd, tapped)) inspector.bytes(bytes);
     return { manifestText: aci.manifestText(), sha512: blob.finish(), sizeBytes: blob.bytesWritten };
   } catch (error) {
     blob.abort();

@@ -12,6 +12,8 @@ import type { ArchiveLimits } from './limits.ts';
 export interface ArchiveFile {
   readonly fd: number;
   readonly sizeBytes: number;
+  /** Called with each piece of the file that is read, in order; what follows the compressed stream may be left out. */
+  readonly tap?: (bytes: Buffer) => void;
 }
 
 const CHUNK_BYTES = 1024 * 1024;
@@ -72,7 +74,7 @@ async function* lazily(open: () => Promise<Iterable<Buffer>>): AsyncGenerator<Bu
 
 /** The file as it is. With `reuse` the same memory is filled again for every piece. */
 function* fileChunks(
-  { fd }: ArchiveFile,
+  { fd, tap }: ArchiveFile,
   count: ReadProgress,
   reuse: boolean,
 ): Generator<Buffer, void, undefined> {
@@ -81,6 +83,7 @@ function* fileChunks(
     const length = readSync(fd, buffer, 0, buffer.length, position);
     if (length === 0) return;
     position += length;
+    tap?.(buffer.subarray(0, length));
     count(position);
     yield buffer.subarray(0, length);
     if (!reuse) buffer = Buffer.allocUnsafeSlow(CHUNK_BYTES);
