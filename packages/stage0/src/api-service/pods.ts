@@ -94,6 +94,15 @@ export class Pods {
     }
   }
 
+  /** Reads what is worth remembering, so that the first client need not wait for it. */
+  warm(): void {
+    try {
+      for (const _pod of this.list());
+    } catch (error) {
+      this.#logger.debug(`cannot list pods: ${(error as Error).message}`);
+    }
+  }
+
   /** The pod whose UUID starts like `id`, with its manifest. @throws PodError */
   inspect(id: string): Pod {
     const pod = resolvePod(this.#data, id);

@@ -42,6 +42,7 @@ const MAX_LOG_STREAMS = 64;
 export function publicApi(context: ApiContext): UntypedServiceImplementation {
   const { data, info, logger } = context;
   const pods = new Pods(data, logger);
+  pods.warm();
   const images = new Images(data, logger);
   const unary =
     <Name extends keyof Methods>(_name: Name, answer: (request: Request<Name>) => Response<Name>) =>

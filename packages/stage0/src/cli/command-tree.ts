@@ -88,6 +88,11 @@ export const COMMAND_TREE: CommandNode = {
           spec: launch((specs) => specs.fetch),
         },
         {
+          name: 'fsck',
+          summary: 'Check all that is stored, and repair it',
+          spec: images((specs) => specs.fsck),
+        },
+        {
           name: 'gc',
           summary: 'Delete images that were not used for a while',
           spec: images((specs) => specs.gc),

@@ -1,5 +1,7 @@
 // The configuration in force: what the files of all directories say together (contract stage0 2.2). Pure.
 
+import type { LimitValues } from '../unpack/limits.ts';
+
 /** How to log in to a server that images come from. */
 export type AuthCredentials =
   | { readonly type: 'basic'; readonly user: string; readonly password: string }
@@ -51,6 +53,8 @@ export interface Config {
   readonly dockerMirrors: ReadonlyMap<string, readonly DockerMirror[]>;
   readonly paths: PathsConfig;
   readonly stage1: Stage1Config;
+  /** How much an image may cost; what is absent is not configured. */
+  readonly limits: LimitValues;
 }
 
 /** Nothing configured. */
@@ -60,4 +64,5 @@ export const EMPTY_CONFIG: Config = {
   dockerMirrors: new Map(),
   paths: { data: '', stage1Images: '' },
   stage1: { name: '', version: '', location: '' },
+  limits: {},
 };

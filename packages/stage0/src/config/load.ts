@@ -14,6 +14,7 @@ import { readDockerAuth } from './docker-auth.ts';
 import { readDockerMirrors } from './docker-mirrors.ts';
 import { ConfigError, refuse } from './errors.ts';
 import { asObject, textAt, type ConfigObject } from './json-object.ts';
+import { readLimits } from './limits.ts';
 import { readPaths } from './paths.ts';
 import { readStage1 } from './stage1.ts';
 
@@ -35,6 +36,7 @@ const KINDS: ReadonlyMap<string, KindReader> = new Map([
   ['dockerMirrors', readDockerMirrors],
   ['paths', readPaths],
   ['stage1', readStage1],
+  ['limits', readLimits],
 ]);
 
 const VERSION = 'v1';
@@ -45,6 +47,7 @@ const SUBDIRECTORIES: readonly (readonly [name: string, kinds: readonly string[]
   ['mirrors.d', ['dockerMirrors']],
   ['paths.d', ['paths']],
   ['stage1.d', ['stage1']],
+  ['limits.d', ['limits']],
 ];
 
 /**
@@ -137,5 +140,6 @@ function override(config: Config, later: Config): Config {
       ...(later.stage1.name === '' ? config.stage1 : later.stage1),
       location: later.stage1.location || config.stage1.location,
     },
+    limits: { ...config.limits, ...later.limits },
   };
 }

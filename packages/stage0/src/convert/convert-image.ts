@@ -22,7 +22,7 @@ import { readBlob } from '../treestore/read-blob.ts';
 import { removeDirectory } from '../treestore/remove-directory.ts';
 import type { RootfsSink } from '../unpack/aci-reader.ts';
 import { type ArchiveLimits, DEFAULT_LIMITS } from '../unpack/limits.ts';
-import { refuse as refuseArchive } from '../unpack/errors.ts';
+import { exceed } from '../unpack/errors.ts';
 import { AciWriter } from './aci-writer.ts';
 import { convertedManifest } from './image-manifest.ts';
 import type { UnpackedLayer } from './layer-entries.ts';
@@ -136,7 +136,7 @@ async function receiveLayers(
       const unpacked = await receiveLayer(image, layer, { ...receiving, name, inThread: layer === largest });
       entries += unpacked.entries.length;
       if (entries > limits.maxEntries)
-        refuseArchive('limit-exceeded', `more than ${limits.maxEntries} entries in the layers of the image`);
+        exceed('max-image-entries', `more than ${limits.maxEntries} entries in the layers of the image`);
       received.set(layer.digest, unpacked);
     }
   };

@@ -3,7 +3,7 @@
 
 import { type BytePath, readable } from '../unpack/byte-path.ts';
 import { cleanEntryName, cleanLinkName } from '../unpack/entry-policy.ts';
-import { refuse } from '../unpack/errors.ts';
+import { exceed, refuse } from '../unpack/errors.ts';
 import type { ArchiveLimits } from '../unpack/limits.ts';
 import type { EntrySink, TarEntry } from '../unpack/tar-entry.ts';
 
@@ -58,7 +58,7 @@ export class LayerCollector implements EntrySink {
     const target = entry.type === 'hardlink' ? cleanLinkName(withoutRoot(entry.linkName), path) : '';
     this.#fileBytes += entry.size;
     if (this.#fileBytes > this.#limits.maxFileBytes)
-      refuse('limit-exceeded', `files of more than ${this.#limits.maxFileBytes} bytes in the layer`);
+      exceed('max-image-size', `files of more than ${this.#limits.maxFileBytes} bytes in the layer`);
     if (path === 'dev' && entry.type !== 'directory')
       refuse('unsafe-entry', 'invalid layer: "/dev" is not a directory');
     if (entry.type === 'symlink' && entry.linkName.length === 0)

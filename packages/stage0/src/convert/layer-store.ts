@@ -52,21 +52,67 @@ export function removeUnusedLayers(
   gracePeriodMs: number,
   now: number = Date.now(),
 ): void {
-  for (const algorithm of namesIn(layersDir(data))) {
-    const directory = path.join(layersDir(data), algorithm);
-    for (const hex of namesIn(directory).flatMap((fanOut) => namesIn(path.join(directory, fanOut)))) {
-      const digest = `${algorithm}:${hex}`;
-      const file = layerFile(data, digest);
-      const used = statSync(file, { throwIfNoEntry: false })?.mtimeMs;
-      if (used === undefined || inUse.has(digest) || now - used < gracePeriodMs) continue;
-      withKernelErrors(file, () => rmSync(file, { force: true }));
-    }
+  for (const digest of storedLayers(data)) {
+    const file = layerFile(data, digest);
+    const used = statSync(file, { throwIfNoEntry: false })?.mtimeMs;
+    if (used === undefined || inUse.has(digest) || now - used < gracePeriodMs) continue;
+    withKernelErrors(file, () => rmSync(file, { force: true }));
   }
 }
 
+/** Digests of all layers, by the names of their files. */
+export function storedLayers(data: DataDir): string[] {
+  return filesBelow(data).flatMap(({ digest, file }) => (layerOf(data, digest, file) ? [digest] : []));
+}
+
+/** Files among the layers that are under the name of none. */
+export function strayLayers(data: DataDir): string[] {
+  return filesBelow(data).flatMap(({ digest, file }) => (layerOf(data, digest, file) ? [] : [file]));
+}
+
+function layerOf(data: DataDir, digest: string, file: string): boolean {
+  return DIGEST.test(digest) && layerFile(data, digest) === file;
+}
+
+function filesBelow(data: DataDir): { digest: string; file: string }[] {
+  return namesIn(layersDir(data)).flatMap((algorithm) => {
+    const directory = path.join(layersDir(data), algorithm);
+    return namesIn(directory).flatMap((fanOut) =>
+      namesIn(path.join(directory, fanOut)).map((hex) => ({
+        digest: `${algorithm}:${hex}`,
+        file: path.join(directory, fanOut, hex),
+      })),
+    );
+  });
+}
+
+/** What is wrong with a layer of the store; undefined when nothing is, or when it is no longer there. @throws KernelError */
+export function layerProblem(data: DataDir, digest: string): string | undefined {
+  const file = layerFile(data, digest);
+  let fd: number;
+  try {
+    fd = withKernelErrors(file, () => openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW));
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return undefined;
+    throw error;
+  }
+  try {
+    return withKernelErrors(file, () => hasDigest(fd, digest)) ? undefined : 'its content has another digest';
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Deletes a layer; the next fetch that needs it brings it back. @throws KernelError */
+export function dropLayer(data: DataDir, digest: string): void {
+  const file = layerFile(data, digest);
+  withKernelErrors(file, () => rmSync(file, { force: true }));
+}
+
+const DIGEST = /^(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$/;
+
 function fileOf(data: DataDir, digest: string): string {
-  if (!/^(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$/.test(digest))
-    return refuse('bad-image', `bad layer digest ${JSON.stringify(digest)}`);
+  if (!DIGEST.test(digest)) return refuse('bad-image', `bad layer digest ${JSON.stringify(digest)}`);
   return layerFile(data, digest);
 }
 

@@ -9,6 +9,7 @@ import type { AddressInfo } from 'node:net';
 import { createLogger } from '@rkt/diagnostics/logger';
 import { errorChain } from '@rkt/diagnostics/rkt-error';
 
+import { DEFAULT_LIMITS } from '../unpack/limits.ts';
 import { loadConfig } from '../config/load.ts';
 import { layerTar, sha256, type TestImage, testImage } from '../convert/testing/test-image.ts';
 import type { PullPolicy } from '../cli/requests.ts';
@@ -103,6 +104,7 @@ describe('images of registries', () => {
       trustKeysFromHttps: false,
       env: {},
       cwd: none,
+      limits: DEFAULT_LIMITS,
     };
     registry.put(testImage([layerTar([{ name: 'a', content: '1' }]), layerTar([{ name: 'b' }])]));
   });

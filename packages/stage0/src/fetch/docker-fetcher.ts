@@ -85,7 +85,7 @@ async function fetchChanged(
         const fetched = store.findRemote(url);
         if (fetched?.etag === image.manifestDigest) return fetched.key;
         const { convertImage } = await import('../convert/convert-image.ts');
-        const key = await convertImage(context, image, { unpack, progress });
+        const key = await convertImage(context, image, { unpack, progress, limits: context.limits });
         store.writeRemote({
           url,
           signatureUrl: '',

@@ -11,6 +11,7 @@ import type { InsecureOptions, PullPolicy } from '../cli/requests.ts';
 import { EMPTY_CONFIG } from '../config/config.ts';
 import { TestStore } from '../store/testing/test-store.ts';
 import { type Keystore, openKeystore } from '../trust/keystore.ts';
+import { DEFAULT_LIMITS } from '../unpack/limits.ts';
 import { type FetchContext, fetchImage, findImage } from './finder.ts';
 
 const SECURE: InsecureOptions = {
@@ -41,6 +42,7 @@ describe('finding images', () => {
       trustKeysFromHttps: false,
       env: {},
       cwd: the.tmp.path,
+      limits: DEFAULT_LIMITS,
     };
   });
   afterEach(() => the[Symbol.dispose]());

@@ -44,13 +44,14 @@ export async function importFile(
 }
 
 async function importNow(
-  { store, treeStore }: FetchContext,
+  { store, treeStore, limits }: FetchContext,
   fd: number,
   name: string,
   { latest = false, unpack = true, remember, progress, inspector }: ImportFileOptions,
 ): Promise<ImageKey> {
   const options = {
     latest,
+    limits,
     ...(remember !== undefined && { remember }),
     ...(progress !== undefined && { progress }),
     ...(inspector !== undefined && { inspector }),

@@ -4,6 +4,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { formatImageName } from '@rkt/spec/image-name';
 import { imageArch } from '@rkt/testkit/manifests';
 import { TempDir } from '@rkt/testkit/tmp';
+import { runs } from '@rkt/property-runs/runs';
 import fc from 'fast-check';
 
 import { parseImageReference } from './parse.ts';
@@ -118,7 +119,7 @@ describe('image references', () => {
           assert.equal((error as Error).name, 'RktError', String((error as Error).stack));
         }
       }),
-      { numRuns: 1000 },
+      { numRuns: runs(1000) },
     );
   });
 });

@@ -3,13 +3,14 @@
 import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 
+import { runs } from '@rkt/property-runs/runs';
 import fc from 'fast-check';
 
 import { parseForm } from './request-body.ts';
 import { POD_FIXTURE_PATHS } from './testing/paths.ts';
 import { OTHER_TOKEN, OTHER_UUID, PREFIX, TestService, TOKEN, UUID } from './testing/test-service.ts';
 
-const RUNS = { numRuns: 300 };
+const RUNS = { numRuns: runs(300) };
 /** Nobody but the other pod may read these. */
 const SECRETS = [OTHER_TOKEN, 'of the other pod'];
 
@@ -111,7 +112,7 @@ describe('hostile clients', () => {
           (await the.post(`${PREFIX}/pod/hmac/verify`, { uuid, content: wellFormed, signature })).status;
         assert.deepEqual([await verify(UUID), await verify(OTHER_UUID)], [200, 403]);
       }),
-      { numRuns: 50 },
+      { numRuns: runs(50) },
     );
   });
 
@@ -142,7 +143,7 @@ describe('hostile clients', () => {
         const bytes = `${text}\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`;
         harmless(await the.raw(Buffer.from(bytes, 'utf8')));
       }),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     );
   }).timeout(120_000);
 

@@ -61,6 +61,8 @@ export interface ImportOptions {
   /** Digests of the layers the image was made of, base first, to know them again. */
   readonly layers?: readonly string[];
   readonly progress?: ReadProgress;
+  /** Called when the image is in its place, under its lock. */
+  readonly imported?: (image: ImportedImage) => void;
   readonly inspector?: ImportInspector;
   readonly limits?: ArchiveLimits;
 }
@@ -109,8 +111,9 @@ export async function importArchive(
     const key = imageKey(read.sha512);
     await options.inspector?.accept(manifest);
     (options.sync ?? fsyncSync)(blob);
-    commit(data, key, manifest, temporary);
-    return { key, manifest, sizeBytes: read.sizeBytes };
+    const image = { key, manifest, sizeBytes: read.sizeBytes };
+    commit(data, image, temporary, options.imported);
+    return image;
   } finally {
     closeSync(blob);
     rmSync(temporary, { force: true });
@@ -167,7 +170,13 @@ function parseManifest(text: string): ImageManifest {
 }
 
 // The blob first: an image without a manifest file is no image.
-function commit(data: DataDir, key: ImageKey, manifest: ImageManifest, blob: string): void {
+function commit(
+  data: DataDir,
+  image: ImportedImage,
+  blob: string,
+  imported: ImportOptions['imported'],
+): void {
+  const { key, manifest } = image;
   ensureDirectory(imageLocksDir(data));
   using _lock = lockFile(imageLockFile(data, key), {
     exclusive: true,
@@ -177,4 +186,5 @@ function commit(data: DataDir, key: ImageKey, manifest: ImageManifest, blob: str
   });
   moveIntoPlace(blob, blobFile(data, key));
   writeWhole(imageManifestFile(data, key), `${blob}.manifest`, serializeImageManifest(manifest));
+  imported?.(image);
 }

@@ -15,6 +15,17 @@ export interface AciInfoRow {
   readonly sizeBytes: number;
   /** Bytes of its unpacked tree; 0 when there is none. */
   readonly treeSizeBytes: number;
+  /** The version label of the manifest. */
+  readonly version: string | undefined;
+  /** The manifest file that name and version were read from. */
+  readonly manifestFile: FileMark;
+}
+
+/** Tells a file that was written since. */
+export interface FileMark {
+  readonly sizeBytes: number;
+  /** Microseconds since 1970. */
+  readonly mtimeUs: number;
 }
 
 /** What is remembered of a download. */
@@ -47,6 +58,9 @@ interface RawAciInfo {
   readonly latest: number;
   readonly size: number;
   readonly treestoresize: number;
+  readonly version: string | null;
+  readonly manifestsize: number;
+  readonly manifestmtime: number;
 }
 
 function aciInfo(raw: unknown): AciInfoRow {
@@ -58,6 +72,8 @@ function aciInfo(raw: unknown): AciInfoRow {
     latest: row.latest !== 0,
     sizeBytes: row.size,
     treeSizeBytes: row.treestoresize,
+    version: row.version ?? undefined,
+    manifestFile: { sizeBytes: row.manifestsize, mtimeUs: row.manifestmtime },
   };
 }
 
@@ -80,13 +96,16 @@ export function findImageRow(db: DatabaseSync, key: ImageKey): AciInfoRow | unde
 
 /** Puts or replaces the row of an image. */
 export function putImage(db: DatabaseSync, row: AciInfoRow): void {
-  db.prepare('INSERT OR REPLACE INTO aciinfo VALUES (?, ?, ?, ?, ?, ?)').run(
+  db.prepare('INSERT OR REPLACE INTO aciinfo VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)').run(
     row.key,
     row.name,
     toMicroseconds(row.importTime),
     row.latest ? 1 : 0,
     row.sizeBytes,
     row.treeSizeBytes,
+    row.version ?? null,
+    row.manifestFile.sizeBytes,
+    row.manifestFile.mtimeUs,
   );
 }
 
@@ -187,4 +206,28 @@ export function putFile(db: DatabaseSync, file: FileIdentity, key: ImageKey): vo
     file.ctimeNs,
     key,
   );
+}
+
+/** A row that leads to an image: of a download, of a file that was read, of the layers it was made of. */
+export interface ImageReference {
+  readonly table: 'remote' | 'file' | 'madeof';
+  readonly rowId: number | bigint;
+  /** The URL of a download, else empty. */
+  readonly url: string;
+  readonly key: ImageKey;
+}
+
+export function allReferences(db: DatabaseSync): ImageReference[] {
+  const rows = db
+    .prepare(
+      `SELECT 'remote' AS source, rowid AS id, aciurl AS url, blobkey FROM remote
+       UNION ALL SELECT 'file', rowid, '', blobkey FROM file
+       ${hasLayers(db) ? `UNION ALL SELECT 'madeof', rowid, '', blobkey FROM madeof` : ''}`,
+    )
+    .all() as { source: ImageReference['table']; id: number; url: string; blobkey: string }[];
+  return rows.map(({ source, id, url, blobkey }) => ({ table: source, rowId: id, url, key: blobkey }));
+}
+
+export function deleteReference(db: DatabaseSync, { table, rowId, key }: ImageReference): void {
+  db.prepare(`DELETE FROM ${table} WHERE rowid = ? AND blobkey = ?`).run(rowId, key);
 }

@@ -6,7 +6,7 @@ import type { Transform } from 'node:stream';
 
 import type { AciCompression } from '@rkt/spec/aci';
 
-import { refuse, UnpackError } from './errors.ts';
+import { exceed, refuse, UnpackError } from './errors.ts';
 import type { ArchiveLimits } from './limits.ts';
 
 /** An open archive file. */
@@ -18,8 +18,8 @@ export interface ArchiveFile {
 }
 
 const CHUNK_BYTES = 1024 * 1024;
-// zstd's default; a window is memory that the archive makes us allocate.
-const ZSTD_WINDOW_LOG_MAX = 27;
+// What zstd itself allows.
+const ZSTD_WINDOW_LOG = { min: 10, max: 31 };
 
 /** Called with the bytes read of the file so far. */
 export type ReadProgress = (bytesRead: number) => void;
@@ -40,10 +40,13 @@ export async function* decompressed(
     read = total;
     progress(total);
   };
-  for await (const chunk of streamOf(file, compression, count)) {
+  for await (const chunk of streamOf(file, compression, limits, count)) {
     produced += chunk.length;
+    if (produced > limits.maxFileBytes) {
+      exceed('max-image-size', `archive of more than ${limits.maxFileBytes} bytes`);
+    }
     if (compression !== 'none' && produced > limits.ratioFreeBytes && produced > limits.maxRatio * read) {
-      refuse('limit-exceeded', `archive expands to more than ${limits.maxRatio} times its size`);
+      exceed('max-image-ratio', `archive expands to more than ${limits.maxRatio} times its size`);
     }
     yield chunk;
   }
@@ -52,6 +55,7 @@ export async function* decompressed(
 function streamOf(
   file: ArchiveFile,
   compression: AciCompression,
+  { maxMemoryBytes }: ArchiveLimits,
   count: ReadProgress,
 ): AsyncIterable<Buffer> | Iterable<Buffer> {
   switch (compression) {
@@ -59,9 +63,11 @@ function streamOf(
       return fileChunks(file, count, true);
     case 'gzip':
     case 'zstd':
-      return zlibStream(file, compression, count);
+      return zlibStream(file, compression, maxMemoryBytes, count);
     case 'xz':
-      return lazily(async () => (await import('./xz/xz.ts')).xzChunks(fileChunks(file, count, false)));
+      return lazily(async () =>
+        (await import('./xz/xz.ts')).xzChunks(fileChunks(file, count, false), maxMemoryBytes),
+      );
     case 'bzip2':
       return lazily(async () =>
         (await import('./bzip2/bzip2.ts')).bzip2Chunks(fileChunks(file, count, false)),
@@ -94,6 +100,7 @@ function* fileChunks(
 async function* zlibStream(
   file: ArchiveFile,
   compression: 'gzip' | 'zstd',
+  maxMemoryBytes: number,
   count: ReadProgress,
 ): AsyncGenerator<Buffer, void, undefined> {
   const zlib = await import('node:zlib');
@@ -103,7 +110,7 @@ async function* zlibStream(
       ? zlib.createGunzip(options)
       : zlib.createZstdDecompress({
           ...options,
-          params: { [zlib.constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG_MAX },
+          params: { [zlib.constants.ZSTD_d_windowLogMax]: windowLog(maxMemoryBytes) },
         });
   void feed(decoder, file);
   try {
@@ -118,6 +125,12 @@ async function* zlibStream(
   } finally {
     decoder.destroy();
   }
+}
+
+// A window is memory that the archive makes us allocate.
+function windowLog(maxMemoryBytes: number): number {
+  const { min, max } = ZSTD_WINDOW_LOG;
+  return Math.min(max, Math.max(min, Math.floor(Math.log2(maxMemoryBytes))));
 }
 
 // One piece at a time in the same memory: the decoder says when it needs it no more, or never when it has seen its end.
@@ -166,7 +179,7 @@ function streamError(error: unknown, compression: string): unknown {
     return new UnpackError('bad-archive', `data after the end of the ${compression} stream`);
   }
   if (code === 'ZSTD_error_frameParameter_windowTooLarge' || code === 'Z_MEM_ERROR') {
-    return new UnpackError('limit-exceeded', `${compression} stream needs too much memory: ${message}`);
+    return exceed('max-image-memory', `${compression} stream needs too much memory: ${message}`);
   }
   return new UnpackError('bad-archive', `${compression} stream is damaged: ${message}`);
 }

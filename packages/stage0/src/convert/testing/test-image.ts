@@ -44,7 +44,8 @@ export function layerTar(files: readonly LayerFile[]): Buffer {
       };
       return [
         ...(records.length > 0 ? [paxEntry(records)] : []),
-        ...(name.length > NAME_BYTES ? [gnuLongName('L', name)] : []),
+        ...(Buffer.byteLength(name) > NAME_BYTES ? [gnuLongName('L', name)] : []),
+        ...(Buffer.byteLength(link) > NAME_BYTES ? [gnuLongName('K', link)] : []),
         rawEntry(fields, type === 'file' ? content : ''),
       ];
     }),
@@ -139,36 +140,46 @@ function streamOf(bytes: Buffer): Awaited<ReturnType<OciImage['openLayer']>> {
 
 /** Writes the image as an OCI layout with the tag `test`, for skopeo and umoci. */
 export function writeLayout(directory: string, image: TestImage): void {
+  writeIndex(directory, [writeManifest(directory, image, 'test')]);
+}
+
+/** Writes images as one OCI layout with the tags `t0`, `t1` and so on. */
+export function writeLayouts(directory: string, images: readonly TestImage[]): void {
+  writeIndex(
+    directory,
+    images.map((image, index) => writeManifest(directory, image, `t${index}`)),
+  );
+}
+
+function writeIndex(directory: string, manifests: readonly object[]): void {
+  writeFileSync(path.join(directory, 'oci-layout'), json({ imageLayoutVersion: '1.0.0' }));
+  writeFileSync(path.join(directory, 'index.json'), json({ schemaVersion: 2, manifests }));
+}
+
+function writeManifest(directory: string, image: TestImage, tag: string): object {
   const put = (bytes: Buffer): { digest: string; size: number } => {
     const digest = sha256(bytes);
     mkdirSync(path.join(directory, 'blobs/sha256'), { recursive: true });
     writeFileSync(path.join(directory, 'blobs/sha256', digest.slice('sha256:'.length)), bytes);
     return { digest, size: bytes.length };
   };
-  const json = (value: unknown): Buffer => Buffer.from(JSON.stringify(value));
   const { os, architecture, rootfs } = image.config;
   const config = put(
     json({ os, architecture, config: {}, rootfs: { type: 'layers', diff_ids: rootfs.diffIds } }),
   );
-  const layers = image.layers.map(({ digest, mediaType }) => ({
-    mediaType,
+  const layers = image.layers.map(({ digest, mediaType, compression }) => ({
+    // As it is stored, for programs that believe it.
+    mediaType: compression === 'none' ? mediaType.replace('+gzip', '') : mediaType,
     ...put(image.blobs.get(digest) ?? Buffer.alloc(0)),
   }));
-  const manifest = put(
-    json({
-      schemaVersion: 2,
-      mediaType: 'application/vnd.oci.image.manifest.v1+json',
-      config: { mediaType: 'application/vnd.oci.image.config.v1+json', ...config },
-      layers,
-    }),
-  );
-  const descriptor = {
-    mediaType: 'application/vnd.oci.image.manifest.v1+json',
-    ...manifest,
-    annotations: { 'org.opencontainers.image.ref.name': 'test' },
-  };
-  writeFileSync(path.join(directory, 'oci-layout'), json({ imageLayoutVersion: '1.0.0' }));
-  writeFileSync(path.join(directory, 'index.json'), json({ schemaVersion: 2, manifests: [descriptor] }));
+  const mediaType = 'application/vnd.oci.image.manifest.v1+json';
+  const configDescriptor = { mediaType: 'application/vnd.oci.image.config.v1+json', ...config };
+  const manifest = put(json({ schemaVersion: 2, mediaType, config: configDescriptor, layers }));
+  return { mediaType, ...manifest, annotations: { 'org.opencontainers.image.ref.name': tag } };
+}
+
+function json(value: unknown): Buffer {
+  return Buffer.from(JSON.stringify(value));
 }
 
 /** `sha256:...` of `bytes`. */

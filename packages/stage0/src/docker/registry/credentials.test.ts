@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 
 import { TempDir } from '@rkt/testkit/tmp';
+import { runs } from '@rkt/property-runs/runs';
 import fc from 'fast-check';
 
 import { credentialFiles, findLogin, type Login } from './credentials.ts';
@@ -126,7 +127,7 @@ describe('logins', () => {
           assert.equal((error as { code?: unknown }).code, 'credentials');
         }
       }),
-      { numRuns: 50 },
+      { numRuns: runs(50) },
     );
   });
 

@@ -2,6 +2,7 @@
 
 import { createLogger } from '@rkt/diagnostics/logger';
 
+import { DEFAULT_LIMITS } from '../../unpack/limits.ts';
 import { EMPTY_CONFIG } from '../../config/config.ts';
 import type { FetchContext } from '../../fetch/context.ts';
 import { parseImageReference } from '../../image-ref/parse.ts';
@@ -43,6 +44,7 @@ export class TestContext implements Disposable {
       trustKeysFromHttps: false,
       env,
       cwd: this.#the.tmp.path,
+      limits: DEFAULT_LIMITS,
     };
   }
 
