@@ -7,6 +7,8 @@ import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import protobuf from 'protobufjs';
 
+import { runs } from '@rkt/property-runs/runs';
+
 import { type MessageType } from './message.ts';
 import {
   App,
@@ -296,7 +298,7 @@ describe('api.proto', () => {
         const again = Buffer.from(theirs.encode(theirs.decode(ours)).finish());
         assert.deepEqual(type.decode(again), value);
       }),
-      { numRuns: 200 },
+      { numRuns: runs(200) },
     );
   };
   it('is read by others as we write it: pods', () => agree(Pod, pod));

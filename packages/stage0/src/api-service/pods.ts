@@ -83,7 +83,12 @@ export class Pods {
 
   constructor(data: DataDir, logger: Logger) {
     this.#data = data;
-    this.#logger = logger;
+    // What is wrong with a directory is no news each time a client asks.
+    this.#logger = {
+      ...logger,
+      info: logger.debug,
+      error: (context, error) => logger.debug(`${context}: ${(error as Error).message}`),
+    };
   }
 
   /** All pods that are not yet being deleted, by UUID; broken ones with what can be told. */

@@ -8,6 +8,7 @@ import fc from 'fast-check';
 import { createLogger } from '@rkt/diagnostics/logger';
 import { type Stage1Root, stage1Root } from '@rkt/pod-layout/pod-paths';
 import { onHost, JOURNAL_DIR } from '@rkt/pod-layout/stage1-paths';
+import { runs } from '@rkt/property-runs/runs';
 import { TempDir } from '@rkt/testkit/tmp';
 
 import { Journal } from './journal.ts';
@@ -138,7 +139,7 @@ describe('journal', () => {
           }
         },
       ),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     );
   });
 });
