@@ -2,6 +2,7 @@
 // pod directory as its working directory.
 
 import { writeStderr } from '@rkt/diagnostics/logger';
+import { hasCode } from '@rkt/diagnostics/rkt-error';
 import { cgroupMode, hierarchies, readCgroups } from '@rkt/linux/cgroup';
 import type { CgroupHierarchy } from '@rkt/linux/cgroup';
 import { CLONE_NEWNS, MS_REC, MS_SHARED, MS_SLAVE } from '@rkt/linux/constants';
@@ -34,6 +35,7 @@ import { enterOwnNetwork, networkMode } from './network.ts';
 import { LOADER, nspawnCommand, nspawnEnvironment, type NspawnPlan } from './nspawn-args.ts';
 import { hideNspawnState } from './nspawn-state.ts';
 import { diagnoseProgram, planApps } from './plan-apps.ts';
+import { podFilterProgram } from './pod-filter.ts';
 import { recordSubcgroup } from './subcgroup.ts';
 import { bringUpLoopback, mountSys, protectSys } from './sys-mount.ts';
 
@@ -59,7 +61,7 @@ export async function init(call: EntryPointCall): Promise<number> {
   const cgroup = podCgroup(dir, options.uuid, manager, mounted);
   // Before joining: while the kernel moves processes, it makes no cgroup.
   if (cgroup !== undefined) createUnitSlices(mounted, cgroup.subcgroup, controllers);
-  const joined = cgroup === undefined ? undefined : joinPodCgroup(cgroupsToJoin(cgroup, mounted));
+  const joined = cgroup === undefined ? undefined : joinPodCgroup(cgroup);
   joined?.catch(() => {});
 
   mirrorTimeZone(pod.stage1);
@@ -112,7 +114,29 @@ export async function init(call: EntryPointCall): Promise<number> {
   };
   const command = nspawnCommand(plan);
   logger.debug(`Execing [${command.join(' ')}]`);
+  confinePod(
+    kernel,
+    podFilterProgram(pod, {
+      allCapabilities: options.disableCapabilities,
+      devicePrograms: cgroupMode(mounted) === 'unified',
+    }),
+  );
   return execProgram(LOADER, command, nspawnEnvironment(env, plan), { keepOpen: [lockFd] });
+}
+
+// nspawn would do both, but is too slow at the first, and cannot do the second once the first is done.
+function confinePod(kernel: Kernel, filter: Buffer): void {
+  joinNewKeyring(kernel);
+  kernel.setSeccompFilter(filter);
+}
+
+function joinNewKeyring(kernel: Kernel): void {
+  try {
+    kernel.newSessionKeyring();
+  } catch (error) {
+    // The kernel has no keyrings, or whoever started rkt does not give them.
+    if (!['ENOSYS', 'EPERM', 'EACCES'].some((code) => hasCode(error, code))) throw error;
+  }
 }
 
 // The module takes longer to load than most of this function.
@@ -168,13 +192,6 @@ function usedControllers({ apps }: LoadedPod, { disablePaths }: RunArguments): s
   const isolators = apps.flatMap(({ app }) => app.isolators ?? []);
   const limited = isolators.flatMap(({ name }) => CONTROLLERS_OF[name] ?? []);
   return [...new Set([...(disablePaths ? [] : ['devices']), ...limited])];
-}
-
-// On a hybrid host nspawn moves itself in the version 2 tree to where it is in systemd's: no need to wait for that
-// here, and waiting it is, for some 10 ms.
-function cgroupsToJoin(cgroup: PodCgroup, mounted: readonly CgroupHierarchy[]): PodCgroup {
-  if (cgroupMode(mounted) !== 'hybrid') return cgroup;
-  return { ...cgroup, directories: cgroup.directories.filter(({ version }) => version === 1) };
 }
 
 function label<Key extends string>(key: Key, value: string | undefined): { [key in Key]?: string } {

@@ -102,5 +102,7 @@ export function nspawnEnvironment(
   if (hostIpc) result['SYSTEMD_NSPAWN_SHARE_NS_IPC'] = 'true';
   if (!protectPaths) result['SYSTEMD_NSPAWN_API_VFS_WRITABLE'] = 'yes';
   result['SYSTEMD_NSPAWN_CONTAINER_SERVICE'] = 'rkt';
+  // The run entry point has installed it.
+  result['SYSTEMD_SECCOMP'] = '0';
   return result;
 }
