@@ -22,6 +22,9 @@ const RETAIN_SET = 'os/linux/seccomp-retain-set';
 const REMOVE_SET = 'os/linux/seccomp-remove-set';
 const NO_NEW_PRIVILEGES = 'os/linux/no-new-privileges';
 
+/** Isolators that this file reads. */
+export const SECCOMP_ISOLATORS: readonly string[] = [RETAIN_SET, REMOVE_SET, NO_NEW_PRIVILEGES];
+
 /** A filter of system calls, by name. */
 export interface SeccompFilter {
   /** `allow`: all other calls are refused; `deny`: these are. */

@@ -51,16 +51,20 @@ function managed(mounted: readonly CgroupHierarchy[], controllers: readonly stri
   );
 }
 
-/** Mounts these into stage1, where /sys is mounted already. Does nothing on a host with version 2 only. */
+/**
+ * Mounts those of `own`, in which the pod has a cgroup, into stage1, where /sys is mounted already. Does nothing on a host
+ * with version 2 only.
+ */
 export function mountCgroups(
   kernel: Kernel,
   mounted: readonly CgroupHierarchy[],
+  own: readonly CgroupHierarchy[],
   { root, subcgroup, controllers }: CgroupMounts,
 ): void {
   if (mounted.every(({ version }) => version === 2)) return;
   const tree = onHost(root, '/sys/fs/cgroup');
   kernel.mount('tmpfs', tree, 'tmpfs', SAFE | MS_STRICTATIME, 'mode=755,nr_inodes=1k');
-  for (const hierarchy of managed(mounted, controllers)) {
+  for (const hierarchy of managed(own, controllers)) {
     const directory = path.join(tree, hierarchy.controllers.join(','));
     mkdirSync(directory);
     mountHierarchy(kernel, path.join(hierarchy.mountPoint, subcgroup), directory);

@@ -1,26 +1,39 @@
 // The run entry point: prepares the pod on the host and becomes systemd-nspawn (contract 2.2). Has rkt's pid and the
 // pod directory as its working directory.
 
+import { readFileSync } from 'node:fs';
+
 import { writeStderr } from '@rkt/diagnostics/logger';
 import { hasCode } from '@rkt/diagnostics/rkt-error';
 import { cgroupMode, hierarchies, readCgroups } from '@rkt/linux/cgroup';
 import type { CgroupHierarchy } from '@rkt/linux/cgroup';
-import { CLONE_NEWNS, MS_REC, MS_SHARED, MS_SLAVE } from '@rkt/linux/constants';
+import { CAP_SYS_RESOURCE, CLONE_NEWNS, MS_REC, MS_SHARED, MS_SLAVE } from '@rkt/linux/constants';
 import { execProgram, nofileLimitAtStart } from '@rkt/linux/exec';
 import type { Kernel } from '@rkt/linux/kernel';
 import { openKernel } from '@rkt/linux/libc';
 import type { RunArguments } from '@rkt/pod-layout/entrypoints';
-import { RKT_SELINUX_CONTEXT, RKT_SELINUX_MOUNT_CONTEXT } from '@rkt/pod-layout/environment';
+import {
+  RKT_INSECURE_LIMITS,
+  RKT_SELINUX_CONTEXT,
+  RKT_SELINUX_MOUNT_CONTEXT,
+} from '@rkt/pod-layout/environment';
 import { podDir } from '@rkt/pod-layout/pod-paths';
 import type { PodDir } from '@rkt/pod-layout/pod-paths';
 import { parseRunArguments } from '@rkt/stage1-base/arguments';
 import { lockDescriptor } from '@rkt/stage1-base/lock-fd';
 import { writePpid } from '@rkt/stage1-base/pids';
-import { createPodCgroup, joinPodCgroup, type PodCgroup } from '@rkt/stage1-base/pod-cgroup';
+import {
+  createPodCgroup,
+  joinPodCgroup,
+  ownHierarchies,
+  type PodCgroup,
+  usableControllers,
+} from '@rkt/stage1-base/pod-cgroup';
 import type { LoadedPod } from '@rkt/stage1-base/pod';
 import { loadPodQuickly } from '@rkt/stage1-base/quick-load-pod';
 import { writeNameFiles } from '@rkt/stage1-base/resolv-hosts';
 import { writeRuntimeConfig } from '@rkt/stage1-base/write-runtime-config';
+import type { CgroupAbilities } from '@rkt/stage1-systemd/host/isolators';
 import { prepareJournal } from '@rkt/stage1-systemd/host/journal';
 import { currentLimits } from '@rkt/stage1-systemd/host/resource-limits';
 import { mirrorTimeZone } from '@rkt/stage1-systemd/host/time-zone';
@@ -60,7 +73,8 @@ export async function init(call: EntryPointCall): Promise<number> {
   const controllers = usedControllers(pod, options);
   const cgroup = podCgroup(dir, options.uuid, manager, mounted);
   // Before joining: while the kernel moves processes, it makes no cgroup.
-  if (cgroup !== undefined) createUnitSlices(mounted, cgroup.subcgroup, controllers);
+  const own = cgroup === undefined ? [] : ownHierarchies(cgroup, mounted);
+  if (cgroup !== undefined) createUnitSlices(own, cgroup.subcgroup, controllers);
   const joined = cgroup === undefined ? undefined : joinPodCgroup(cgroup);
   joined?.catch(() => {});
 
@@ -71,10 +85,14 @@ export async function init(call: EntryPointCall): Promise<number> {
   const terminal = options.interactive && (await onTerminal());
   const limits = currentLimits(nofileLimitAtStart());
   const warn = (line: string): void => writeStderr(`${line}\n`);
+  if (!options.disablePaths && !refusesDevices(mounted, own)) {
+    warn('warning: rkt cannot use the devices controller here: apps can open every device they can make');
+  }
   const apps = await planApps(pod, {
     options,
     roots: { wholeSys: cgroupMode(mounted) === 'unified' },
-    abilities: () => cgroupAbilities(mounted),
+    abilities: () => cgroupAbilities(kernel, mounted, cgroup),
+    allowUnlimited: env[RKT_INSECURE_LIMITS] === 'true',
     warn,
   });
   await writePod(pod, apps, {
@@ -92,7 +110,7 @@ export async function init(call: EntryPointCall): Promise<number> {
   mountSys(kernel, pod.stage1);
   if (network === 'none') bringUpLoopback(pod.stage1);
   if (cgroup !== undefined)
-    mountCgroups(kernel, mounted, { root: pod.stage1, subcgroup: cgroup.subcgroup, controllers });
+    mountCgroups(kernel, mounted, own, { root: pod.stage1, subcgroup: cgroup.subcgroup, controllers });
   if (!options.disablePaths) protectSys(kernel, pod.stage1);
   await joined;
   writePpid(dir, pid);
@@ -170,14 +188,29 @@ function podCgroup(
   return undefined;
 }
 
-function cgroupAbilities(mounted: readonly CgroupHierarchy[]): {
-  version: 1 | 2;
-  controllers: readonly string[];
-} {
-  return {
-    version: cgroupMode(mounted) === 'unified' ? 2 : 1,
-    controllers: mounted.flatMap(({ controllers }) => controllers),
-  };
+// Limits of a pod whose cgroup others manage hold on hosts with version 2 alone: nspawn mounts version 1 read-only.
+function cgroupAbilities(
+  kernel: Kernel,
+  mounted: readonly CgroupHierarchy[],
+  cgroup: PodCgroup | undefined,
+): CgroupAbilities {
+  const version = cgroupMode(mounted) === 'unified' ? 2 : 1;
+  const own = cgroup === undefined ? [] : usableControllers(cgroup, mounted);
+  const controllers =
+    cgroup === undefined && version === 2 ? mounted.flatMap((each) => each.controllers) : own;
+  return { version, controllers, leastOomScoreAdjust: leastOomScoreAdjust(kernel) };
+}
+
+// With version 2 alone, PID 1 of the pod attaches programs that do.
+function refusesDevices(mounted: readonly CgroupHierarchy[], own: readonly CgroupHierarchy[]): boolean {
+  if (cgroupMode(mounted) === 'unified') return true;
+  return own.some(({ controllers }) => controllers.includes('devices'));
+}
+
+// proc_pid_oom_score_adj(5): lower than it was takes a capability.
+function leastOomScoreAdjust(kernel: Kernel): number {
+  const canLower = ((kernel.capGet().effective >> BigInt(CAP_SYS_RESOURCE)) & 1n) === 1n;
+  return canLower ? -1000 : Number(readFileSync('/proc/self/oom_score_adj', 'latin1'));
 }
 
 // systemd counts cpu and cpuacct as one.

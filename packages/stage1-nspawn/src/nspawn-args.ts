@@ -1,6 +1,11 @@
 // The command line and environment of systemd-nspawn (contract 2.12). Pure.
 
-import { RKT_LOCK_FD, RKT_SELINUX_CONTEXT, RKT_SELINUX_MOUNT_CONTEXT } from '@rkt/pod-layout/environment';
+import {
+  RKT_INSECURE_LIMITS,
+  RKT_LOCK_FD,
+  RKT_SELINUX_CONTEXT,
+  RKT_SELINUX_MOUNT_CONTEXT,
+} from '@rkt/pod-layout/environment';
 import { nspawnBind } from '@rkt/stage1-base/mounts';
 import type { HostFile } from '@rkt/stage1-base/resolv-hosts';
 import type { AppPlan } from '@rkt/stage1-systemd/host/app-plan';
@@ -85,7 +90,12 @@ function given(option: string, value: string | undefined): string[] {
 }
 
 /** Variables that speak to this program and to none after it. */
-const OURS: readonly string[] = [RKT_LOCK_FD, RKT_SELINUX_CONTEXT, RKT_SELINUX_MOUNT_CONTEXT];
+const OURS: readonly string[] = [
+  RKT_INSECURE_LIMITS,
+  RKT_LOCK_FD,
+  RKT_SELINUX_CONTEXT,
+  RKT_SELINUX_MOUNT_CONTEXT,
+];
 
 /** The environment of nspawn: the caller's, and what steers nspawn. */
 export function nspawnEnvironment(

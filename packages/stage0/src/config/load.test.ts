@@ -248,6 +248,7 @@ describe('loadConfig', () => {
         capabilities: false,
         paths: false,
         seccomp: false,
+        limits: false,
       },
       ...(dir === undefined ? {} : { dir }),
     });

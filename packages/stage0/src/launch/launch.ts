@@ -7,7 +7,12 @@ import { type Logger, writeStderr } from '@rkt/diagnostics/logger';
 import { execProgram } from '@rkt/linux/exec';
 import { openKernel } from '@rkt/linux/libc';
 import { findEntryPoint, interfaceVersion, printRunArguments } from '@rkt/pod-layout/entrypoints';
-import { RKT_LOCK_FD, RKT_SELINUX_CONTEXT, RKT_SELINUX_MOUNT_CONTEXT } from '@rkt/pod-layout/environment';
+import {
+  RKT_INSECURE_LIMITS,
+  RKT_LOCK_FD,
+  RKT_SELINUX_CONTEXT,
+  RKT_SELINUX_MOUNT_CONTEXT,
+} from '@rkt/pod-layout/environment';
 import { privateUsersFile, stage1Rootfs, type Stage1Root } from '@rkt/pod-layout/pod-paths';
 import { appRootfs, onHost } from '@rkt/pod-layout/stage1-paths';
 
@@ -105,6 +110,7 @@ function execStage1(
     {
       ...env,
       [RKT_LOCK_FD]: String(pod.lock.fd),
+      ...(global.insecure.limits ? { [RKT_INSECURE_LIMITS]: 'true' } : {}),
       [RKT_SELINUX_CONTEXT]: env[RKT_SELINUX_CONTEXT] ?? '',
       [RKT_SELINUX_MOUNT_CONTEXT]: env[RKT_SELINUX_MOUNT_CONTEXT] ?? '',
     },
