@@ -106,7 +106,10 @@ suite('limits', ['root', 'busybox'], (the) => {
       it(`${flag} is refused where there is no such controller, unless that is accepted`, async function () {
         requires(this, 'cgroup-v1', 'program:unshare');
         const without = (insecure: string): string[] => [
-          ...['--mount', '--propagation=private', 'sh', '-c'],
+          '--mount',
+          '--propagation=private',
+          'sh',
+          '-c',
           `umount /sys/fs/cgroup/${controller} && exec "$@"`,
           'sh',
           RKT_BIN,

@@ -122,16 +122,20 @@ function confinement(
   { DisableCapabilities, DisableSeccomp }: RuntimeConfig['InsecureOptions'],
 ): ConfinePlan {
   const filter = DisableSeccomp ? undefined : seccompFilter(app);
+  const { bounding, fixed } = privilegesOf(target);
   return {
-    bounding: DisableCapabilities ? kernel.boundingCapabilities() : maskOf(boundingSet(app)),
-    noNewPrivileges: noNewPrivileges(app, 0, false) || hasNoNewPrivileges(target),
+    bounding: bounding & (DisableCapabilities ? kernel.boundingCapabilities() : maskOf(boundingSet(app))),
+    noNewPrivileges: noNewPrivileges(app, 0, false) || fixed,
     ...(filter === undefined ? {} : { filter: compileSeccomp(verdictsOf(filter)) }),
   };
 }
 
-// proc_pid_status(5). Apps of other users than root have it because of their filter.
-function hasNoNewPrivileges(pid: number): boolean {
-  return /^NoNewPrivs:\t1$/m.test(readFileSync(`/proc/${pid}/status`, 'latin1'));
+// proc_pid_status(5). nspawn leaves out capabilities that mean nothing in a user namespace; apps of other users than root
+// cannot gain privileges because of their filter.
+function privilegesOf(pid: number): { bounding: bigint; fixed: boolean } {
+  const status = readFileSync(`/proc/${pid}/status`, 'latin1');
+  const bounding = /^CapBnd:\t([0-9a-f]+)$/m.exec(status)?.[1] ?? '0';
+  return { bounding: BigInt(`0x${bounding}`), fixed: /^NoNewPrivs:\t1$/m.test(status) };
 }
 
 // A name the kernel does not know grants nothing.

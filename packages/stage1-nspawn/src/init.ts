@@ -1,7 +1,7 @@
 // The run entry point: prepares the pod on the host and becomes systemd-nspawn (contract 2.2). Has rkt's pid and the
 // pod directory as its working directory.
 
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 
 import { writeStderr } from '@rkt/diagnostics/logger';
 import { hasCode } from '@rkt/diagnostics/rkt-error';
@@ -17,6 +17,7 @@ import {
   RKT_SELINUX_CONTEXT,
   RKT_SELINUX_MOUNT_CONTEXT,
 } from '@rkt/pod-layout/environment';
+import { parseUidRange, type UidRange } from '@rkt/pod-layout/files';
 import { podDir } from '@rkt/pod-layout/pod-paths';
 import type { PodDir } from '@rkt/pod-layout/pod-paths';
 import { parseRunArguments } from '@rkt/stage1-base/arguments';
@@ -32,6 +33,7 @@ import {
 import type { LoadedPod } from '@rkt/stage1-base/pod';
 import { loadPodQuickly } from '@rkt/stage1-base/quick-load-pod';
 import { writeNameFiles } from '@rkt/stage1-base/resolv-hosts';
+import type { Owner } from '@rkt/stage1-base/write-in-root';
 import { writeRuntimeConfig } from '@rkt/stage1-base/write-runtime-config';
 import type { CgroupAbilities } from '@rkt/stage1-systemd/host/isolators';
 import { prepareJournal } from '@rkt/stage1-systemd/host/journal';
@@ -39,7 +41,7 @@ import { currentLimits } from '@rkt/stage1-systemd/host/resource-limits';
 import { mirrorTimeZone } from '@rkt/stage1-systemd/host/time-zone';
 import { writePod } from '@rkt/stage1-systemd/host/write-pod';
 
-import { createUnitSlices, mountCgroups } from './cgroup-mounts.ts';
+import { createUnitSlices, mountCgroups, showUnifiedCgroups } from './cgroup-mounts.ts';
 import type { EntryPointCall } from './entry-point.ts';
 import { NspawnError } from './errors.ts';
 import { linkFlavor } from './flavor.ts';
@@ -63,35 +65,41 @@ export async function init(call: EntryPointCall): Promise<number> {
   const lockFd = lockDescriptor(env);
   const kernel = openKernel();
   const mounted = hierarchies();
-  refuseUserNamespaces(options.privateUsers, mounted);
   const manager = hostManager(managerFacts(pid, readCgroups()));
 
   const pod = await loadPodQuickly(cwd);
   writeRuntimeConfig(dir, options);
   const hostIpc = sharesHostIpc(options);
+  const users = options.privateUsers === undefined ? undefined : parseUidRange(options.privateUsers);
+  const unified = users !== undefined || cgroupMode(mounted) === 'unified';
   const network = networkMode(options.net);
   const controllers = usedControllers(pod, options);
   const cgroup = podCgroup(dir, options.uuid, manager, mounted);
   // Before joining: while the kernel moves processes, it makes no cgroup.
-  const own = cgroup === undefined ? [] : ownHierarchies(cgroup, mounted);
+  const own =
+    cgroup === undefined
+      ? []
+      : ownHierarchies(cgroup, mounted).filter(({ version }) => !unified || version === 2);
   if (cgroup !== undefined) createUnitSlices(own, cgroup.subcgroup, controllers);
   const joined = cgroup === undefined ? undefined : joinPodCgroup(cgroup);
   joined?.catch(() => {});
 
   mirrorTimeZone(pod.stage1);
   if (network === 'none') enterOwnNetwork(kernel, dir);
+  if (network === 'none' && users !== undefined) openLowPorts();
   const hostname = options.hostname ?? `rkt-${options.uuid}`;
   const hostFiles = writeNameFiles(pod.stage1, { ...options, hostname });
   const terminal = options.interactive && (await onTerminal());
   const limits = currentLimits(nofileLimitAtStart());
   const warn = (line: string): void => writeStderr(`${line}\n`);
-  if (!options.disablePaths && !refusesDevices(mounted, own)) {
+  if (!options.disablePaths && !unified && !own.some((each) => each.controllers.includes('devices'))) {
     warn('warning: rkt cannot use the devices controller here: apps can open every device they can make');
   }
   const apps = await planApps(pod, {
     options,
-    roots: { wholeSys: cgroupMode(mounted) === 'unified' },
-    abilities: () => cgroupAbilities(kernel, mounted, cgroup),
+    roots: { wholeSys: unified, ...(users === undefined ? {} : { owner: shiftedRoot(users) }) },
+    users,
+    abilities: () => cgroupAbilities(kernel, mounted, { cgroup, own }),
     allowUnlimited: env[RKT_INSECURE_LIMITS] === 'true',
     warn,
   });
@@ -109,10 +117,11 @@ export async function init(call: EntryPointCall): Promise<number> {
   hideNspawnState(kernel);
   mountSys(kernel, pod.stage1);
   if (network === 'none') bringUpLoopback(pod.stage1);
-  if (cgroup !== undefined)
-    mountCgroups(kernel, mounted, own, { root: pod.stage1, subcgroup: cgroup.subcgroup, controllers });
+  if (cgroup !== undefined && !unified)
+    mountCgroups(kernel, own, { root: pod.stage1, subcgroup: cgroup.subcgroup, controllers });
   if (!options.disablePaths) protectSys(kernel, pod.stage1);
   await joined;
+  if (users !== undefined && cgroupMode(mounted) !== 'unified') showUnifiedCgroups(kernel);
   writePpid(dir, pid);
 
   const plan: NspawnPlan = {
@@ -136,7 +145,7 @@ export async function init(call: EntryPointCall): Promise<number> {
     kernel,
     podFilterProgram(pod, {
       allCapabilities: options.disableCapabilities,
-      devicePrograms: cgroupMode(mounted) === 'unified',
+      devicePrograms: unified,
     }),
   );
   return execProgram(LOADER, command, nspawnEnvironment(env, plan), { keepOpen: [lockFd] });
@@ -169,6 +178,15 @@ function sharesHostIpc({ ipc = 'auto' }: RunArguments): boolean {
   throw new NspawnError('unsupported', `unknown value for --ipc parameter: ${ipc}`);
 }
 
+// The network namespace belongs to the host's users, so a pod with users of its own has no capability in it.
+function openLowPorts(): void {
+  writeFileSync('/proc/sys/net/ipv4/ip_unprivileged_port_start', '0');
+}
+
+function shiftedRoot({ shift }: UidRange): Owner {
+  return { uid: shift, gid: shift };
+}
+
 // Mounts of the host reach the pod, mounts of the pod stay in it.
 function enterOwnMounts(kernel: Kernel): void {
   kernel.unshare(CLONE_NEWNS);
@@ -188,23 +206,20 @@ function podCgroup(
   return undefined;
 }
 
-// Limits of a pod whose cgroup others manage hold on hosts with version 2 alone: nspawn mounts version 1 read-only.
+// Limits of a pod whose cgroup others manage hold on hosts with version 2 alone: nspawn mounts version 1 read-only. `own`
+// are the hierarchies that the pod's systemd sees.
 function cgroupAbilities(
   kernel: Kernel,
   mounted: readonly CgroupHierarchy[],
-  cgroup: PodCgroup | undefined,
+  { cgroup, own }: { readonly cgroup: PodCgroup | undefined; readonly own: readonly CgroupHierarchy[] },
 ): CgroupAbilities {
   const version = cgroupMode(mounted) === 'unified' ? 2 : 1;
-  const own = cgroup === undefined ? [] : usableControllers(cgroup, mounted);
-  const controllers =
-    cgroup === undefined && version === 2 ? mounted.flatMap((each) => each.controllers) : own;
-  return { version, controllers, leastOomScoreAdjust: leastOomScoreAdjust(kernel) };
-}
-
-// With version 2 alone, PID 1 of the pod attaches programs that do.
-function refusesDevices(mounted: readonly CgroupHierarchy[], own: readonly CgroupHierarchy[]): boolean {
-  if (cgroupMode(mounted) === 'unified') return true;
-  return own.some(({ controllers }) => controllers.includes('devices'));
+  const managed = version === 2 ? mounted.flatMap(({ controllers }) => controllers) : [];
+  return {
+    version,
+    controllers: cgroup === undefined ? managed : usableControllers(cgroup, own),
+    leastOomScoreAdjust: leastOomScoreAdjust(kernel),
+  };
 }
 
 // proc_pid_oom_score_adj(5): lower than it was takes a capability.
@@ -229,12 +244,4 @@ function usedControllers({ apps }: LoadedPod, { disablePaths }: RunArguments): s
 
 function label<Key extends string>(key: Key, value: string | undefined): { [key in Key]?: string } {
   return value === undefined || value === '' ? {} : ({ [key]: value } as { [key in Key]: string });
-}
-
-// The kernel lets nobody mount cgroup v1 from inside a user namespace, and systemd-nspawn has to.
-function refuseUserNamespaces(privateUsers: string | undefined, mounted: readonly CgroupHierarchy[]): void {
-  if (privateUsers === undefined || cgroupMode(mounted) === 'unified') return;
-  throw new NspawnError('unsupported', 'user namespaces need a host with cgroup v2 alone', {
-    hint: 'run the pod without --private-users',
-  });
 }

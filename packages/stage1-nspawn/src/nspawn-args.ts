@@ -100,7 +100,12 @@ const OURS: readonly string[] = [
 /** The environment of nspawn: the caller's, and what steers nspawn. */
 export function nspawnEnvironment(
   env: Readonly<Record<string, string | undefined>>,
-  { debug, hostIpc, protectPaths }: Pick<NspawnPlan, 'debug' | 'hostIpc' | 'protectPaths'>,
+  {
+    debug,
+    hostIpc,
+    protectPaths,
+    privateUsers,
+  }: Pick<NspawnPlan, 'debug' | 'hostIpc' | 'protectPaths' | 'privateUsers'>,
 ): Record<string, string> {
   const result: Record<string, string> = {};
   for (const [name, value] of Object.entries(env)) {
@@ -110,7 +115,8 @@ export function nspawnEnvironment(
   }
   if (!debug) result['SYSTEMD_LOG_LEVEL'] = 'err';
   if (hostIpc) result['SYSTEMD_NSPAWN_SHARE_NS_IPC'] = 'true';
-  if (!protectPaths) result['SYSTEMD_NSPAWN_API_VFS_WRITABLE'] = 'yes';
+  // nspawn does not combine the two: what root of a user namespace may not write, it may not.
+  if (!protectPaths && privateUsers === undefined) result['SYSTEMD_NSPAWN_API_VFS_WRITABLE'] = 'yes';
   result['SYSTEMD_NSPAWN_CONTAINER_SERVICE'] = 'rkt';
   // The run entry point has installed it.
   result['SYSTEMD_SECCOMP'] = '0';

@@ -6,6 +6,7 @@ import path from 'node:path';
 import { O_NONBLOCK, O_RDONLY } from '@rkt/linux/constants';
 import { openInRoot, openRoot } from '@rkt/linux/safe-path';
 import type { RunArguments } from '@rkt/pod-layout/entrypoints';
+import type { UidRange } from '@rkt/pod-layout/files';
 import { quote } from '@rkt/diagnostics/quote';
 import { boundingSet, REMOVE_SET, RETAIN_SET } from '@rkt/stage1-base/capabilities';
 import { boundDevice } from '@rkt/stage1-base/devices';
@@ -30,6 +31,8 @@ import type { CgroupAbilities } from '@rkt/stage1-systemd/host/isolators';
 export interface PlanContext {
   readonly options: RunArguments;
   readonly roots: AppRootOptions;
+  /** The range of a pod with users of its own. */
+  readonly users: UidRange | undefined;
   readonly abilities: () => CgroupAbilities;
   /** Run apps without the limits that the host cannot enforce. */
   readonly allowUnlimited: boolean;
@@ -47,13 +50,13 @@ export async function planApps(pod: LoadedPod, context: PlanContext): Promise<Ap
 }
 
 async function planApp(pod: LoadedPod, loaded: LoadedApp, context: PlanContext): Promise<AppPlan> {
-  const { options, roots, warn } = context;
+  const { options, roots, users, warn } = context;
   const { app } = loaded;
-  const credentials = resolveCredentials(loaded);
+  const credentials = resolveCredentials(loaded, users);
   const argv = [findExecutable(loaded), ...app.exec.slice(1)];
   const mounts = appMounts(pod, loaded, warn);
   for (const mount of mounts.filter(({ volume }) => volume.kind === 'empty')) {
-    createEmptyVolume(pod.dir, mount.volume);
+    createEmptyVolume(pod.dir, mount.volume, users?.shift);
     if (!mount.implicit || !isDockerImage(loaded)) continue;
     const { fillVolume } = await import('@rkt/stage1-base/fill-volume');
     fillVolume(openKernel(), loaded.rootfs, mount.path, volumeSource(pod.dir, mount.volume));
