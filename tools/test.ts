@@ -24,9 +24,13 @@ const STEPS: readonly Step[] = [
   { name: 'lint', command: ['oxlint', '--deny-warnings'] },
   { name: 'typecheck', command: ['tsc', '-b'] },
   { name: 'boundaries', command: [...NODE, 'tools/boundaries.ts'] },
-  { name: 'unit', command: ['mocha'] },
+  { name: 'unit', command: ['mocha', 'packages/*/src/**/*.test.ts', 'tools/**/*.test.ts'] },
   { name: 'build', command: [...NODE, 'tools/build.ts'] },
-  { name: 'e2e', command: ['mocha', '--config', 'e2e/.mocharc.json'], needs: ['build'] },
+  {
+    name: 'e2e',
+    command: ['mocha', '--config', 'e2e/.mocharc.json', 'e2e/suites/**/*.test.ts'],
+    needs: ['build'],
+  },
 ];
 
 /** The closing line of tools/mocha-reporter.cjs. */

@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { type FileLock, lockDirectory } from '@rkt/linux/file-lock';
 import { cacheDir, readJson, workspaceRoot } from '../workspace.ts';
 
 export interface Pin {
@@ -18,6 +19,12 @@ export type Pins = Readonly<Record<string, Pin>>;
 export const pinsFile: string = path.join(workspaceRoot, 'tools/build-stage1/debs.json');
 
 const debsDir: string = path.join(cacheDir, 'debs');
+
+/** Stage1 images build side by side and share the packages: one fetches and unpacks, the others wait. */
+function lockDebs(): FileLock {
+  fs.mkdirSync(debsDir, { recursive: true });
+  return lockDirectory(debsDir, { exclusive: true, wait: true });
+}
 
 export interface FetchOptions {
   /** Refuse a newer version in place of a pinned one that the mirror has dropped. */
@@ -70,7 +77,6 @@ export function mirrorVersions(names: readonly string[]): Map<string, string[]> 
 function download(wanted: readonly (readonly [name: string, version: string])[]): void {
   const missing = wanted.filter(([name, version]) => !fs.existsSync(debFile(name, version)));
   if (missing.length === 0) return;
-  fs.mkdirSync(debsDir, { recursive: true });
   const work = fs.mkdtempSync(path.join(os.tmpdir(), 'rkt-deb-'));
   try {
     const words = missing.map(([name, version]) => `${name}=${version}`);
@@ -93,6 +99,7 @@ function download(wanted: readonly (readonly [name: string, version: string])[])
 
 /** Downloads the newest versions of packages. Throws when apt has none of one. */
 export function fetchNewest(names: readonly string[]): Map<string, { file: string; version: string }> {
+  using _lock = lockDebs();
   const wanted = [...mirrorVersions(names)].map(([name, [version]]): [string, string] => {
     if (version === undefined) throw new Error(`package ${name}: apt knows no version of it`);
     return [name, version];
@@ -137,6 +144,7 @@ function chooseVersions(pins: Pins, options: FetchOptions): [name: string, versi
 
 /** Downloads what is missing, verifies and unpacks every pinned package; returns package name to directory. */
 export function fetchPackages(pins: Pins, options: FetchOptions): Map<string, string> {
+  using _lock = lockDebs();
   const chosen = chooseVersions(pins, options).sort(([a], [b]) => (a < b ? -1 : 1));
   download(chosen);
   const directories = new Map<string, string>();

@@ -72,8 +72,8 @@ async function sweep(
         `pod ${quote(pod.uuid)} not removed: still within grace period (${formatDuration(graceMs)})`,
       );
   }
-  // Most of a deletion is waiting for stage1's gc and the file system; two of them overlap well.
-  const workers = Array.from({ length: availableParallelism() }, async () => {
+  // While this thread waits for the kernel to unmount one pod, the stage1 gc of others should keep all processors busy.
+  const workers = Array.from({ length: 2 * availableParallelism() }, async () => {
     for (let pod = due.shift(); pod !== undefined; pod = due.shift()) await sweepPod(pod, context);
   });
   await Promise.all(workers);

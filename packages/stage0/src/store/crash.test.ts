@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync, utimesSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync, utimesSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -91,7 +91,9 @@ describe('a store whose writer was killed', () => {
     this.timeout(60_000);
     const child = importing();
     const names = (): string[] => readdirSync(casTmpDir(the.data));
-    while (names().length < 2) await sleep(5);
+    // A file is made before it is locked, and locked before anything is written.
+    const isWritten = (name: string): boolean => statSync(path.join(casTmpDir(the.data), name)).size > 0;
+    while (names().length < 2 || !names().every(isWritten)) await sleep(5);
     const age = (seconds = 1): void => {
       for (const name of names()) utimesSync(path.join(casTmpDir(the.data), name), seconds, seconds);
     };
