@@ -151,6 +151,8 @@ export interface FileCalls {
   readDirectoryOnce(fd: number): DirectoryEntry[];
   /** flock(2). Waits when `operation` lacks LOCK_NB. */
   flock(fd: number, operation: number): void;
+  /** dup2(2): `target` is what `fd` is; what it was is closed. */
+  duplicateTo(fd: number, target: number): void;
   /** Sets or clears FD_CLOEXEC. */
   setCloseOnExec(fd: number, on: boolean): void;
   /** Sets FD_CLOEXEC on every open descriptor from `firstFd` up (close_range(2)). */

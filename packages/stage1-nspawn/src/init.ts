@@ -20,6 +20,7 @@ import {
 import { parseUidRange, type UidRange } from '@rkt/pod-layout/files';
 import { podDir } from '@rkt/pod-layout/pod-paths';
 import type { PodDir } from '@rkt/pod-layout/pod-paths';
+import { activationSockets } from '@rkt/stage1-base/activation-sockets';
 import { parseRunArguments } from '@rkt/stage1-base/arguments';
 import { lockDescriptor } from '@rkt/stage1-base/lock-fd';
 import { writePpid } from '@rkt/stage1-base/pids';
@@ -105,6 +106,7 @@ export async function init(call: EntryPointCall): Promise<number> {
   });
   await writePod(pod, apps, {
     uuid: options.uuid,
+    warn,
     interactive: options.interactive,
     protectPaths: !options.disablePaths,
     limits,
@@ -148,7 +150,11 @@ export async function init(call: EntryPointCall): Promise<number> {
       devicePrograms: unified,
     }),
   );
-  return execProgram(LOADER, command, nspawnEnvironment(env, plan), { keepOpen: [lockFd] });
+  const sockets = terminal ? [] : activationSockets(env, pid).descriptors;
+  // Given sockets, nspawn closes all else, except the standard streams: its input, which it does not read, is the lock.
+  if (sockets.length > 0) kernel.duplicateTo(lockFd, 0);
+  const environment = nspawnEnvironment(sockets.length > 0 ? env : { ...env, LISTEN_FDS: undefined }, plan);
+  return execProgram(LOADER, command, environment, { keepOpen: [lockFd, ...sockets] });
 }
 
 // nspawn would do both, but is too slow at the first, and cannot do the second once the first is done.

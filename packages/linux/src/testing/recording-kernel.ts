@@ -111,6 +111,7 @@ function defaultAnswers(): Kernel {
     syncFs: nothing,
     readDirectoryOnce: () => [],
     flock: nothing,
+    duplicateTo: nothing,
     setCloseOnExec: nothing,
     setCloseOnExecFrom: nothing,
     memfdCreate: descriptor,
