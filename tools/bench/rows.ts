@@ -34,9 +34,11 @@ export interface Row {
   measure(): Measured | Promise<Measured>;
 }
 
-const NODE: Contestant = { name: 'node -e 0', command: [pinnedNode, '-e', '0'] };
+/** What start-up times are measured against. */
+export const NODE: Contestant = { name: 'node -e 0', command: [pinnedNode, '-e', '0'] };
 
-function ratio(ours: Contestant, theirs: Contestant, rounds: number): Measured {
+/** The ratio of the medians of two contestants that take turns. */
+export function ratio(ours: Contestant, theirs: Contestant, rounds: number): Measured {
   const [mine, other] = compare([ours, theirs], rounds);
   if (mine === undefined || other === undefined) throw new Error('nothing measured');
   const ms = (value: number): string => value.toFixed(1);
@@ -47,7 +49,11 @@ function ratio(ours: Contestant, theirs: Contestant, rounds: number): Measured {
 }
 
 /** A data directory in which `images` have been run or prepared once, so that everything is stored and rendered. */
-function warmStore(name: string, image: string, ...run: string[]): { command: string[]; data: string } {
+export function warmStore(
+  name: string,
+  image: string,
+  ...run: string[]
+): { command: string[]; data: string } {
   const store = rktWith(name);
   removeData(store.data);
   timeOnce([...store.command, ...run, image]);
@@ -76,7 +82,8 @@ function prepareRow(): Measured {
   }
 }
 
-function collect(command: readonly string[]): void {
+/** Removes all exited and prepared pods. */
+export function collect(command: readonly string[]): void {
   timeOnce([...command, 'gc', '--grace-period=0s', '--expire-prepared=0s']);
 }
 
