@@ -12,7 +12,7 @@ describe('execProgram', () => {
     const [name, ...words] = stdout.split('|');
     const kept = /^kept (\d+)$/.exec(name ?? '')?.[1];
     assert.deepEqual(words.slice(0, -1), ['', 'two words', 'näme €', 'a=b\nc', '', 'unset']);
-    assert.equal(words.at(-1), `0 1 2 ${kept} `);
+    assert.equal(words.at(-1), `0\n1\n2\n${kept}\n`);
   });
 
   it('leaves signals as programs expect them', () => {

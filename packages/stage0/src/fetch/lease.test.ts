@@ -19,21 +19,31 @@ describe('lease', () => {
 
   it('lets one work after the other', async () => {
     const events: string[] = [];
-    const worker = (name: string): Promise<void> =>
-      withLease(
-        tmp.join('lease'),
-        () => events.push(`${name} waits`),
-        async () => {
-          events.push(`${name} begins`);
-          await sleep(50);
-          events.push(`${name} ends`);
-        },
-        TIMES,
-      );
-    const first = worker('a');
-    await sleep(20);
-    await Promise.all([first, worker('b')]);
-    assert.deepEqual(events, ['a begins', 'b waits', 'a ends', 'b begins', 'b ends']);
+    const begun = Promise.withResolvers<void>();
+    const secondWaits = Promise.withResolvers<void>();
+    const first = withLease(
+      tmp.join('lease'),
+      () => events.push('a waits'),
+      async () => {
+        events.push('a begins');
+        begun.resolve();
+        await secondWaits.promise;
+        events.push('a ends');
+      },
+      TIMES,
+    );
+    await begun.promise;
+    const second = withLease(
+      tmp.join('lease'),
+      () => {
+        events.push('b waits');
+        secondWaits.resolve();
+      },
+      async () => void events.push('b works'),
+      TIMES,
+    );
+    await Promise.all([first, second]);
+    assert.deepEqual(events, ['a begins', 'b waits', 'a ends', 'b works']);
     assert.ok(!existsSync(tmp.join('lease')));
   });
 
