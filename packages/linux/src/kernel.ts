@@ -151,6 +151,8 @@ export interface FileCalls {
   readDirectoryOnce(fd: number): DirectoryEntry[];
   /** flock(2). Waits when `operation` lacks LOCK_NB. */
   flock(fd: number, operation: number): void;
+  /** inotify_init1(2): a descriptor that watches nothing yet; the user's instances are counted. */
+  inotifyInit(): number;
   /** dup2(2): `target` is what `fd` is; what it was is closed. */
   duplicateTo(fd: number, target: number): void;
   /** Sets or clears FD_CLOEXEC. */

@@ -46,6 +46,7 @@ import { createUnitSlices, mountCgroups, showUnifiedCgroups } from './cgroup-mou
 import type { EntryPointCall } from './entry-point.ts';
 import { NspawnError } from './errors.ts';
 import { linkFlavor } from './flavor.ts';
+import { checkInotify } from './inotify.ts';
 import { hostManager, type HostManager, managerFacts } from './machined.ts';
 import { enterOwnNetwork, networkMode } from './network.ts';
 import { LOADER, nspawnCommand, nspawnEnvironment, type NspawnPlan } from './nspawn-args.ts';
@@ -68,6 +69,7 @@ export async function init(call: EntryPointCall): Promise<number> {
   const mounted = hierarchies();
   const manager = hostManager(managerFacts(pid, readCgroups()));
 
+  checkInotify(kernel);
   const pod = await loadPodQuickly(cwd);
   writeRuntimeConfig(dir, options);
   const hostIpc = sharesHostIpc(options);

@@ -111,6 +111,7 @@ function defaultAnswers(): Kernel {
     syncFs: nothing,
     readDirectoryOnce: () => [],
     flock: nothing,
+    inotifyInit: descriptor,
     duplicateTo: nothing,
     setCloseOnExec: nothing,
     setCloseOnExecFrom: nothing,
