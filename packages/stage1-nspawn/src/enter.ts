@@ -78,11 +78,11 @@ export async function enter({ args, env, cwd, program: self }: EntryPointCall): 
   const confineFd = sealedFile(kernel, 'confine', readFileSync(path.join(path.dirname(self), CONFINE)));
   const insecure = insecureOptions(dir);
   const plan = confinement(kernel, loaded, target, insecure);
+  const userNamespace = otherUserNamespace(target) ? targetFd : undefined;
   const podFilter = podFilterProgram(pod, {
     allCapabilities: insecure.DisableCapabilities,
-    devicePrograms: cgroupMode(mounted) === 'unified',
+    devicePrograms: cgroupMode(mounted) === 'unified' && userNamespace === undefined,
   });
-  const userNamespace = otherUserNamespace(target) ? targetFd : undefined;
   // Before anything of the pod runs.
   joinCgroupsOf(target, mounted);
   enterNamespaces(kernel, targetFd, rootFd);

@@ -124,6 +124,10 @@ export async function init(call: EntryPointCall): Promise<number> {
   if (cgroup !== undefined && !unified)
     mountCgroups(kernel, own, { root: pod.stage1, subcgroup: cgroup.subcgroup, controllers });
   if (!options.disablePaths) protectSys(kernel, pod.stage1);
+  const filter = podFilterProgram(pod, {
+    allCapabilities: options.disableCapabilities,
+    devicePrograms: unified && users === undefined,
+  });
   await joined;
   if (users !== undefined && cgroupMode(mounted) !== 'unified') showUnifiedCgroups(kernel);
   writePpid(dir, pid);
@@ -145,13 +149,7 @@ export async function init(call: EntryPointCall): Promise<number> {
   };
   const command = nspawnCommand(plan);
   logger.debug(`Execing [${command.join(' ')}]`);
-  confinePod(
-    kernel,
-    podFilterProgram(pod, {
-      allCapabilities: options.disableCapabilities,
-      devicePrograms: unified,
-    }),
-  );
+  confinePod(kernel, filter);
   const sockets = terminal ? [] : activationSockets(env, pid).descriptors;
   // Given sockets, nspawn closes all else, except the standard streams: its input, which it does not read, is the lock.
   if (sockets.length > 0) kernel.duplicateTo(lockFd, 0);

@@ -3,8 +3,10 @@ import assert from 'node:assert/strict';
 import { podFilter } from './pod-filter.ts';
 
 describe('filter of the pod', () => {
-  const verdict = (name: string, capabilities: readonly string[] | 'all' = [], programs = false): unknown =>
-    podFilter(capabilities === 'all' ? undefined : capabilities, programs).calls.get(name);
+  const verdict = (name: string, capabilities: readonly string[] | 'all' = [], programs = false): unknown => {
+    const { calls, otherwise } = podFilter(capabilities === 'all' ? undefined : capabilities, programs);
+    return calls.get(name) ?? otherwise;
+  };
   const REFUSED = { errno: 1 };
 
   it('refuses what no container should call, whatever it may do', () => {
