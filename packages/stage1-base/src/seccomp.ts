@@ -91,7 +91,7 @@ function checkedName(name: string): string {
 
 /**
  * What a filter means for each call, as systemd understands it: a list of what is allowed implies what every program
- * needs, and calls newer than it do not exist. @throws Stage1Error `bad-seccomp` for an errno that does not exist
+ * needs. @throws Stage1Error `bad-seccomp` for an errno that does not exist
  */
 export function verdictsOf({ mode, calls, errno, killing = [] }: SeccompFilter): CallVerdicts {
   const refused = errno === undefined ? 'kill' : { errno: knownErrno(errno) };
@@ -99,8 +99,7 @@ export function verdictsOf({ mode, calls, errno, killing = [] }: SeccompFilter):
   const implied = mode === 'allow' ? (SYSTEMD_GROUPS['default-whitelist'] ?? []) : [];
   const verdicts = new Map<string, Verdict>([...implied, ...calls].map((name) => [name, listed]));
   for (const name of killing) verdicts.set(name, 'kill');
-  const unknown: Verdict = mode === 'allow' ? { errno: errnoNumber('ENOSYS') } : 'allow';
-  return { calls: verdicts, otherwise, unknown, foreign: 'kill' };
+  return { calls: verdicts, otherwise, unknown: otherwise, foreign: 'kill' };
 }
 
 function knownErrno(name: string): number {

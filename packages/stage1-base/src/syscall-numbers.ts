@@ -1,8 +1,8 @@
 // The numbers of system calls on x86-64 and on i386, whose programs an x86-64 kernel runs, too (asm/unistd_64.h and
-// asm/unistd_32.h of Linux 6.5, as far as cachestat). Pure data.
+// asm/unistd_32.h of Linux 6.5, as far as fchmodat2). Pure data.
 //
-// That is what systemd 252 of the stage1 image knows: newer calls do not exist in a pod. The tables move when the image
-// does; e2e/suites/enter-confinement.test.ts finds out when they did not.
+// That is what libseccomp of the stage1 image knows by name: newer calls do not exist in a pod. The tables move when the
+// image does; e2e/suites/enter-confinement.test.ts finds out when they did not.
 
 /** A table as text: names in the order of their numbers, `@N` before one that is not one more than the last. */
 function table(text: string): ReadonlyMap<string, number> {
@@ -20,7 +20,7 @@ const COMMON = `
   @424 pidfd_send_signal io_uring_setup io_uring_enter io_uring_register open_tree move_mount fsopen fsconfig
   fsmount fspick pidfd_open clone3 close_range openat2 pidfd_getfd faccessat2 process_madvise epoll_pwait2
   mount_setattr quotactl_fd landlock_create_ruleset landlock_add_rule landlock_restrict_self memfd_secret
-  process_mrelease futex_waitv set_mempolicy_home_node cachestat
+  process_mrelease futex_waitv set_mempolicy_home_node cachestat fchmodat2
 `;
 
 /** Calls of x86-64 programs. */
