@@ -23,7 +23,12 @@ struct plan {
   u32 no_new_privileges; /* 0 or 1 */
   int user_namespace;    /* descriptor of one to enter, or -1 */
   u32 instructions;      /* of the filter of system calls; 0: none */
-  u32 reserved;
+  int cgroup;            /* descriptor of the version 2 cgroup in which the command is born, or -1 */
+};
+
+/* clone3(2) */
+struct clone_arguments {
+  u64 flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size, cgroup;
 };
 
 struct sock_fprog {
@@ -47,7 +52,6 @@ enum {
   SYS_rt_sigprocmask = 14,
   SYS_pread64 = 17,
   SYS_getpid = 39,
-  SYS_fork = 57,
   SYS_execve = 59,
   SYS_wait4 = 61,
   SYS_kill = 62,
@@ -60,7 +64,8 @@ enum {
   SYS_prctl = 157,
   SYS_setrlimit = 160,
   SYS_exit_group = 231,
-  SYS_setns = 308
+  SYS_setns = 308,
+  SYS_clone3 = 435
 };
 enum {
   PR_CAPBSET_DROP = 24,
@@ -73,6 +78,9 @@ enum {
 enum { SIGHUP = 1, SIGINT = 2, SIGQUIT = 3, SIGUSR1 = 10, SIGUSR2 = 12, SIGTERM = 15, SIGCHLD = 17 };
 enum { SIG_BLOCK = 0, SIG_SETMASK = 2, SIGSET_BYTES = 8, WNOHANG = 1, RLIMIT_CORE = 4 };
 enum { CAP_SYS_ADMIN = 21, CAPABILITIES = 64, CLONE_NEWUSER = 0x10000000 };
+
+#define CLONE_INTO_CGROUP 0x200000000UL
+
 enum { MOST_INSTRUCTIONS = 4096, INSTRUCTION_BYTES = 8, EXIT_EXEC = 203, EXIT_FAILURE = 254 };
 
 static struct plan plan;
@@ -178,9 +186,22 @@ static void install_filter(void) {
        "enter: unable to install the app's filter of system calls");
 }
 
+/* Born in the cgroup: moving there would wait for the kernel. */
+static long fork_into_cgroup(void) {
+  static struct clone_arguments arguments;
+  arguments.exit_signal = SIGCHLD;
+  if (plan.cgroup >= 0) {
+    arguments.flags = CLONE_INTO_CGROUP;
+    arguments.cgroup = (u64)plan.cgroup;
+  }
+  return system_call(SYS_clone3, (long)&arguments, sizeof arguments, 0);
+}
+
 static void become(const char **argv, const char **environment) {
   u64 none = 0;
   long result;
+  if (plan.cgroup >= 0) system_call(SYS_close, plan.cgroup, 0, 0);
+  enter_user_namespace();
   drop_capabilities();
   if (plan.no_new_privileges) must(system_call5(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "enter: no_new_privs");
   system_call5(SYS_rt_sigprocmask, SIG_SETMASK, (long)&none, 0, SIGSET_BYTES, 0);
@@ -217,10 +238,9 @@ void start(long *stack) {
 
   if (count < 4) fail("enter: usage: confine FD EXECUTABLE ARGV0 ARGS...", 0, EXIT_FAILURE);
   read_plan(argv[1]);
-  enter_user_namespace();
   system_call5(SYS_rt_sigprocmask, SIG_BLOCK, (long)&watched, 0, SIGSET_BYTES, 0);
-  child = system_call(SYS_fork, 0, 0, 0);
-  must(child, "enter: fork");
+  child = fork_into_cgroup();
+  must(child, "enter: unable to start the command in the app's cgroup");
   if (child == 0) become(argv, environment);
   for (;;) {
     int status = 0;

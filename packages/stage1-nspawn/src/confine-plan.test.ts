@@ -8,18 +8,24 @@ import { encodePlan, sealedFile } from './confine-plan.ts';
 describe('plan of confine', () => {
   it('is the struct that confine reads', () => {
     const filter = Buffer.alloc(16, 7);
-    const plan = encodePlan({ bounding: 0x1_0000_0003n, noNewPrivileges: true, userNamespace: 9, filter });
+    const plan = encodePlan({
+      bounding: 0x1_0000_0003n,
+      noNewPrivileges: true,
+      userNamespace: 9,
+      cgroup: 8,
+      filter,
+    });
     assert.equal(plan.length, 24 + 16);
     assert.equal(plan.readBigUInt64LE(0), 0x1_0000_0003n);
     assert.deepEqual(
-      [8, 12, 16].map((offset) => plan.readInt32LE(offset)),
-      [1, 9, 2],
+      [8, 12, 16, 20].map((offset) => plan.readInt32LE(offset)),
+      [1, 9, 2, 8],
     );
     assert.deepEqual(plan.subarray(24), filter);
     const least = encodePlan({ bounding: 0n, noNewPrivileges: false });
     assert.deepEqual(
-      [8, 12, 16].map((offset) => least.readInt32LE(offset)),
-      [0, -1, 0],
+      [8, 12, 16, 20].map((offset) => least.readInt32LE(offset)),
+      [0, -1, 0, -1],
     );
   });
 

@@ -19,6 +19,8 @@ export interface ConfinePlan {
   readonly noNewPrivileges: boolean;
   /** Descriptor of a user namespace to enter. */
   readonly userNamespace?: number;
+  /** Descriptor of the version 2 cgroup in which the command is to be born. */
+  readonly cgroup?: number;
   /** Filter of system calls, as the kernel takes it; absent: none. */
   readonly filter?: Buffer;
 }
@@ -28,12 +30,19 @@ const HEADER_BYTES = 24;
 const INSTRUCTION_BYTES = 8;
 
 /** The bytes of a plan. */
-export function encodePlan({ bounding, noNewPrivileges, userNamespace = -1, filter }: ConfinePlan): Buffer {
+export function encodePlan({
+  bounding,
+  noNewPrivileges,
+  userNamespace = -1,
+  cgroup = -1,
+  filter,
+}: ConfinePlan): Buffer {
   const header = Buffer.alloc(HEADER_BYTES);
   header.writeBigUInt64LE(BigInt.asUintN(64, bounding), 0);
   header.writeUInt32LE(noNewPrivileges ? 1 : 0, 8);
   header.writeInt32LE(userNamespace, 12);
   header.writeUInt32LE((filter?.length ?? 0) / INSTRUCTION_BYTES, 16);
+  header.writeInt32LE(cgroup, 20);
   return filter === undefined ? header : Buffer.concat([header, filter]);
 }
 

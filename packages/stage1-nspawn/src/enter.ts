@@ -84,7 +84,7 @@ export async function enter({ args, env, cwd, program: self }: EntryPointCall): 
     devicePrograms: cgroupMode(mounted) === 'unified' && userNamespace === undefined,
   });
   // Before anything of the pod runs.
-  joinCgroupsOf(target, mounted);
+  const cgroup = joinCgroupsOf(target, mounted);
   enterNamespaces(kernel, targetFd, rootFd);
   const [program = '', ...words] = command;
   const executable = lookUpProgram('/', program, { cwd: '/', path: environmentValue(environment, 'PATH') });
@@ -97,7 +97,11 @@ export async function enter({ args, env, cwd, program: self }: EntryPointCall): 
   const planFd = sealedFile(
     kernel,
     'plan',
-    encodePlan({ ...plan, ...(userNamespace === undefined ? {} : { userNamespace }) }),
+    encodePlan({
+      ...plan,
+      ...(userNamespace === undefined ? {} : { userNamespace }),
+      ...(cgroup === undefined ? {} : { cgroup }),
+    }),
   );
   // What PID 1 of the pod was born with.
   kernel.setSeccompFilter(podFilter);
@@ -105,7 +109,7 @@ export async function enter({ args, env, cwd, program: self }: EntryPointCall): 
     confineFd,
     ['confine', String(planFd), executable, program, ...words],
     variables(environment),
-    { ...limits, keepOpen: [planFd, ...(userNamespace === undefined ? [] : [userNamespace])] },
+    { ...limits, keepOpen: [planFd, userNamespace, cgroup].filter((fd) => fd !== undefined) },
   );
 }
 
