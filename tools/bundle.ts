@@ -73,8 +73,12 @@ const YARGS: Plugin = {
   },
 };
 
+/** For the same reason: the form of this library that is one function. Minified, as it is compiled whenever it is used. */
+const OPENPGP = path.join(workspaceRoot, 'node_modules/openpgp/dist/node/openpgp.min.cjs');
+
 const SETTINGS = {
   absWorkingDir: workspaceRoot,
+  alias: { openpgp: OPENPGP },
   bundle: true,
   platform: 'node',
   format: 'cjs',

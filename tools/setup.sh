@@ -9,6 +9,8 @@ cd "$(dirname "$0")/.."
 # libatomic1   the pinned node and dist/rkt link it        tcc            builds the launcher of the stage1 images
 # ca-certificates: https to the registries                 busybox-static the image of quickstart and of the tests
 # debootstrap  the real Debian image of e2e and bench      systemd        systemd-analyze and systemd-escape judge units
+# docker-registry, skopeo, umoci, apache2-utils (htpasswd): a registry with TLS and logins, and what fills it
+# gnupg        keys and signatures of the tests            openssl        certificates of the tests' servers
 packages='
 libatomic1:/usr/lib/x86_64-linux-gnu/libatomic.so.1
 libstdc++6:/usr/lib/x86_64-linux-gnu/libstdc++.so.6
@@ -24,6 +26,13 @@ xz-utils:xz
 zstd:zstd
 bzip2:bzip2
 git:git
+strace:strace
+gnupg:gpg
+openssl:openssl
+docker-registry:docker-registry
+skopeo:skopeo
+umoci:umoci
+apache2-utils:htpasswd
 '
 
 missing=
@@ -43,6 +52,13 @@ if [ -n "$missing" ]; then
   echo "setup: installing Debian packages:$missing"
   export DEBIAN_FRONTEND=noninteractive
   log=$(mktemp)
+  # Tests start the daemons they need: none may be started here, nor at the next boot.
+  policy=/usr/sbin/policy-rc.d
+  if [ ! -e "$policy" ]; then
+    trap 'rm -f "$policy"' EXIT
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+  fi
   # shellcheck disable=SC2086 # $missing is a list of words
   if ! { apt-get update -q && apt-get install -q -y --no-install-recommends $missing; } >"$log" 2>&1 </dev/null; then
     tail -n 20 "$log" >&2
@@ -50,6 +66,9 @@ if [ -n "$missing" ]; then
     exit 1
   fi
   rm -f "$log"
+  case $missing in
+    *docker-registry*) update-rc.d docker-registry disable >/dev/null 2>&1 || true ;;
+  esac
 fi
 
 # npm writes node_modules/.package-lock.json last, so a node_modules that is half there, or older than the lock

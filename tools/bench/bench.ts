@@ -7,8 +7,8 @@ import { parseArgs } from 'node:util';
 import { build } from '../build.ts';
 import { readJson, runTool } from '../workspace.ts';
 import { benchDir } from './fixtures.ts';
-import { EXECUTOR_ROWS } from './executor-rows.ts';
-import { ROWS as COMMON_ROWS, type Row } from './rows.ts';
+import type { Row } from './row.ts';
+import { ROWS } from './rows.ts';
 
 interface Budget {
   readonly limit: number;
@@ -16,8 +16,6 @@ interface Budget {
 }
 
 const budgets = readJson<Record<string, Budget>>(path.join(import.meta.dirname, 'budgets.json'));
-
-const ROWS: readonly Row[] = [...COMMON_ROWS, ...EXECUTOR_ROWS];
 
 /** Set in the copy of this process that has a mount namespace of its own. */
 const INSIDE = 'RKT_BENCH_INSIDE';

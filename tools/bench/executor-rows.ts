@@ -4,9 +4,19 @@ import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { benchDir, debian, outputOf, removeData, rktWith, sleepImage, trueImage } from './fixtures.ts';
+import {
+  benchDir,
+  collect,
+  debian,
+  outputOf,
+  removeData,
+  rktWith,
+  sleepImage,
+  trueImage,
+  warmStore,
+} from './fixtures.ts';
 import { CLEAN_ENVIRONMENT, type Contestant, timeOnce } from './measure.ts';
-import { collect, NODE, ratio, type Measured, type Row, warmStore } from './rows.ts';
+import { type Measured, NODE, ratio, type Row } from './row.ts';
 
 const LIMITS: readonly string[] = [
   '--seccomp=mode=remove,errno=EPERM,mkdir,@systemd/clock',

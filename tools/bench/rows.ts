@@ -5,10 +5,10 @@ import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { pinnedNode } from '../pinned-node.ts';
 import {
   bareContainer,
   benchDir,
+  collect,
   debian,
   exitedPods,
   flyImage,
@@ -18,47 +18,12 @@ import {
   rktWith,
   sleepImage,
   trueImage,
+  warmStore,
 } from './fixtures.ts';
-import { CLEAN_ENVIRONMENT, compare, median, peakMemory, timeOnce, type Contestant } from './measure.ts';
-
-export interface Measured {
-  /** In the unit of the row's budget. */
-  readonly value: number;
-  /** What it was made of, for people. */
-  readonly detail: string;
-}
-
-export interface Row {
-  readonly name: string;
-  readonly title: string;
-  measure(): Measured | Promise<Measured>;
-}
-
-/** What start-up times are measured against. */
-export const NODE: Contestant = { name: 'node -e 0', command: [pinnedNode, '-e', '0'] };
-
-/** The ratio of the medians of two contestants that take turns. */
-export function ratio(ours: Contestant, theirs: Contestant, rounds: number): Measured {
-  const [mine, other] = compare([ours, theirs], rounds);
-  if (mine === undefined || other === undefined) throw new Error('nothing measured');
-  const ms = (value: number): string => value.toFixed(1);
-  return {
-    value: mine.medianMs / other.medianMs,
-    detail: `${ms(mine.medianMs)} ms, ${theirs.name} ${ms(other.medianMs)} ms; least ${ms(mine.minMs)}, ${ms(other.minMs)}`,
-  };
-}
-
-/** A data directory in which `images` have been run or prepared once, so that everything is stored and rendered. */
-export function warmStore(
-  name: string,
-  image: string,
-  ...run: string[]
-): { command: string[]; data: string } {
-  const store = rktWith(name);
-  removeData(store.data);
-  timeOnce([...store.command, ...run, image]);
-  return store;
-}
+import { EXECUTOR_ROWS } from './executor-rows.ts';
+import { IMAGE_ROWS } from './image-rows.ts';
+import { CLEAN_ENVIRONMENT, median, peakMemory, timeOnce, type Contestant } from './measure.ts';
+import { type Measured, NODE, ratio, type Row } from './row.ts';
 
 function runRow(name: string, flags: readonly string[], theirs: Contestant): Measured {
   const { file, key } = trueImage();
@@ -80,11 +45,6 @@ function prepareRow(): Measured {
     collect(command);
     removeData(data);
   }
-}
-
-/** Removes all exited and prepared pods. */
-export function collect(command: readonly string[]): void {
-  timeOnce([...command, 'gc', '--grace-period=0s', '--expire-prepared=0s']);
 }
 
 function listRow(): Measured {
@@ -256,4 +216,6 @@ export const ROWS: readonly Row[] = [
   { name: 'fetch', title: 'fetch of a Debian image : gzip | sha512sum | tar', measure: fetchRow },
   { name: 'fetch-memory', title: 'peak memory of that fetch', measure: fetchMemoryRow },
   { name: 'processes', title: 'processes of ours beside a running nspawn pod', measure: processesRow },
+  ...IMAGE_ROWS,
+  ...EXECUTOR_ROWS,
 ];

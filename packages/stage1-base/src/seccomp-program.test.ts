@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 
+import { runs } from '@rkt/property-runs/runs';
 import fc from 'fast-check';
 
 import { seccompFilter, verdictsOf } from './seccomp.ts';
@@ -78,7 +79,7 @@ describe('programs of system call filters', () => {
           assert.deepEqual(judge(program, { arch: 0xc000_00b7, number: 0 }), foreign);
         },
       ),
-      { numRuns: 25 },
+      { numRuns: runs(25) },
     );
   });
 

@@ -37,6 +37,7 @@ import { lookUpProgram } from '@rkt/stage1-base/find-exec';
 import type { RuntimeConfig } from '@rkt/pod-layout/runtime-config';
 import type { LoadedApp, LoadedPod } from '@rkt/stage1-base/pod';
 import { loadPodQuickly } from '@rkt/stage1-base/quick-load-pod';
+import { runningMetadataUrl } from '@rkt/stage1-base/metadata';
 import { noNewPrivileges, seccompFilter, verdictsOf } from '@rkt/stage1-base/seccomp';
 import { compileSeccomp } from '@rkt/stage1-base/seccomp-program';
 import { diagnoseExecutable } from '@rkt/stage2/diagnose';
@@ -67,7 +68,11 @@ export async function enter({ args, env, cwd, program: self }: EntryPointCall): 
   const dir = podDir(cwd);
   const pod = await loadPodQuickly(cwd);
   const loaded = chooseApp(pod, appName);
-  const environment = [...appEnvironment(loaded), { name: 'TERM', value: env['TERM'] ?? DEFAULT_TERM }];
+  const insecure = insecureOptions(dir);
+  const environment = [
+    ...appEnvironment(loaded, runningMetadataUrl(dir)),
+    { name: 'TERM', value: env['TERM'] ?? DEFAULT_TERM },
+  ];
   const limits = { nofileSoftLimit: nofileLimitAtStart() };
 
   const kernel = openKernel();
@@ -76,7 +81,6 @@ export async function enter({ args, env, cwd, program: self }: EntryPointCall): 
   const targetFd = kernel.pidfdOpen(target);
   const rootFd = openSync(`/proc/${target}/root`, O_PATH | O_DIRECTORY);
   const confineFd = sealedFile(kernel, 'confine', readFileSync(path.join(path.dirname(self), CONFINE)));
-  const insecure = insecureOptions(dir);
   const plan = confinement(kernel, loaded, target, insecure);
   const userNamespace = otherUserNamespace(target) ? targetFd : undefined;
   const podFilter = podFilterProgram(pod, {

@@ -18,11 +18,13 @@ import {
   RKT_SELINUX_MOUNT_CONTEXT,
 } from '@rkt/pod-layout/environment';
 import { parseUidRange, type UidRange } from '@rkt/pod-layout/files';
+import { METADATA_LOOPBACK } from '@rkt/pod-layout/metadata-service';
 import { podDir } from '@rkt/pod-layout/pod-paths';
 import type { PodDir } from '@rkt/pod-layout/pod-paths';
 import { activationSockets } from '@rkt/stage1-base/activation-sockets';
 import { parseRunArguments } from '@rkt/stage1-base/arguments';
 import { lockDescriptor } from '@rkt/stage1-base/lock-fd';
+import { metadataAccess } from '@rkt/stage1-base/metadata';
 import { writePpid } from '@rkt/stage1-base/pids';
 import {
   createPodCgroup,
@@ -90,6 +92,8 @@ export async function init(call: EntryPointCall): Promise<number> {
   mirrorTimeZone(pod.stage1);
   if (network === 'none') enterOwnNetwork(kernel, dir);
   if (network === 'none' && users !== undefined) openLowPorts();
+  const metadata = metadataAccess(dir, options, METADATA_LOOPBACK);
+  if (metadata !== undefined) writeRuntimeConfig(dir, options, metadata);
   const hostname = options.hostname ?? `rkt-${options.uuid}`;
   const hostFiles = writeNameFiles(pod.stage1, { ...options, hostname });
   const terminal = options.interactive && (await onTerminal());
@@ -109,6 +113,7 @@ export async function init(call: EntryPointCall): Promise<number> {
   await writePod(pod, apps, {
     uuid: options.uuid,
     warn,
+    metadataUrl: metadata?.url,
     interactive: options.interactive,
     protectPaths: !options.disablePaths,
     limits,

@@ -25,6 +25,10 @@ const images =
   (pick: (specs: typeof import('./specs/images.ts')) => CommandSpec) => async (): Promise<CommandSpec> =>
     pick(await import('./specs/images.ts'));
 
+const services =
+  (pick: (specs: typeof import('./specs/services.ts')) => CommandSpec) => async (): Promise<CommandSpec> =>
+    pick(await import('./specs/services.ts'));
+
 /** The tree of contract stage0 1.1. */
 export const COMMAND_TREE: CommandNode = {
   name: 'rkt',
@@ -80,6 +84,11 @@ export const COMMAND_TREE: CommandNode = {
           spec: launch((specs) => specs.fetch),
         },
         {
+          name: 'fsck',
+          summary: 'Check all that is stored, and repair it',
+          spec: images((specs) => specs.fsck),
+        },
+        {
           name: 'gc',
           summary: 'Delete images that were not used for a while',
           spec: images((specs) => specs.gc),
@@ -100,6 +109,11 @@ export const COMMAND_TREE: CommandNode = {
     },
     { name: 'list', summary: 'List pods', spec: pods((specs) => specs.list) },
     {
+      name: 'metadata-service',
+      summary: 'Serve apps their metadata',
+      spec: services((specs) => specs.metadataService),
+    },
+    {
       name: 'prepare',
       summary: 'Make a pod ready without running it',
       spec: launch((specs) => specs.prepare),
@@ -109,6 +123,11 @@ export const COMMAND_TREE: CommandNode = {
     { name: 'run-prepared', summary: 'Run a prepared pod', spec: launch((specs) => specs.runPrepared) },
     { name: 'status', summary: 'Show the state of a pod', spec: pods((specs) => specs.status) },
     { name: 'stop', summary: 'Stop running pods', spec: pods((specs) => specs.stop) },
+    {
+      name: 'trust',
+      summary: 'Trust a key to sign images',
+      spec: async () => (await import('./specs/trust.ts')).trust,
+    },
     { name: 'version', summary: 'Print version information', spec: basic((specs) => specs.version) },
   ],
 };

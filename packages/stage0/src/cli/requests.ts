@@ -4,6 +4,8 @@ import type { Mount } from '@rkt/spec/mount';
 import type { ExposedPort } from '@rkt/spec/port';
 import type { Volume } from '@rkt/spec/volume';
 
+import type { LimitValues } from '../unpack/limits.ts';
+
 /** What --insecure-options turns off (contract stage0 1.8). */
 export interface InsecureOptions {
   readonly image: boolean;
@@ -107,6 +109,8 @@ export interface PrepareFlags {
   readonly pullPolicyGiven: boolean;
   readonly storeOnly: boolean;
   readonly noStore: boolean;
+  /** How much an image may cost; absent: as configured. */
+  readonly limits: LimitValues;
   readonly podManifest?: string;
   readonly quiet: boolean;
   readonly volumes: readonly Volume[];
@@ -190,6 +194,8 @@ export interface FetchFlags {
   readonly pullPolicy: PullPolicy;
   readonly storeOnly: boolean;
   readonly noStore: boolean;
+  /** How much an image may cost; absent: as configured. */
+  readonly limits: LimitValues;
 }
 
 export type ImageListField = 'id' | 'name' | 'size' | 'importtime' | 'lastused';
@@ -207,6 +213,10 @@ export interface ImageGcFlags {
   readonly gracePeriodMs: number;
 }
 
+export interface ImageFsckFlags {
+  readonly repair: boolean;
+}
+
 export interface ImageExportFlags {
   readonly overwrite: boolean;
 }
@@ -222,6 +232,20 @@ export interface ImageCatManifestFlags {
 
 export interface ConfigFlags {
   readonly prettyPrint: boolean;
+}
+
+export interface MetadataServiceFlags {
+  /** 0: the kernel chooses. */
+  readonly listenPort: number;
+  readonly listenAddress?: string;
+}
+
+export interface TrustFlags {
+  /** Images the keys are for; absent with --root. */
+  readonly prefix?: string;
+  readonly root: boolean;
+  readonly skipFingerprintReview: boolean;
+  readonly insecureAllowHttp: boolean;
 }
 
 /** Commands without flags of their own. */

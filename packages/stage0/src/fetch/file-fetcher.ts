@@ -9,14 +9,16 @@ import { withKernelErrors } from '@rkt/linux/errno';
 import { casTmpDir, type DataDir } from '@rkt/pod-layout/data-dir';
 import type { ImageKey } from '@rkt/spec/image-id';
 
+import { fileBytes } from '../store/file-bytes.ts';
 import { fileIdentity, isSettled, sameFile } from '../store/file-identity.ts';
+import type { ImportInspector } from '../store/import.ts';
 import type { FileIdentity } from '../store/rows.ts';
 import type { ImageStore } from '../store/store.ts';
 import type { FetchContext } from './context.ts';
 import { FetchError } from './errors.ts';
 import { importFile, type ImportFileOptions } from './import-file.ts';
 import { withLease } from './lease.ts';
-import { refuseUnverified, signaturePath } from './signature.ts';
+import { readSignatureFile, signatureInspector, signaturePath } from './signature.ts';
 
 /** How a file is fetched. */
 export interface FileOptions {
@@ -24,29 +26,35 @@ export interface FileOptions {
   readonly unpack?: boolean;
 }
 
-/** The image in the file `path` (absolute). A file that was read before is not read again. */
+/**
+ * The image in the file `path` (absolute). A file that was read before is not imported again; its signature counts
+ * each time.
+ */
 export async function fetchFile(
   context: FetchContext,
   path: string,
   { signature, unpack = true }: FileOptions,
 ): Promise<ImageKey> {
-  const { insecure, logger, store } = context;
+  const { keystore, logger, store } = context;
   logger.debug(`using image from file ${path}`);
-  if (!insecure.image) checkSignature(path, signature ?? signaturePath(path));
+  const signed = keystore && readSignatureFile(signature ?? signaturePath(path));
   const fd = openImage(path);
   try {
     const file = fileIdentity(fd);
-    const known = findKnown(store, file);
+    const inspector = signed && (await signatureInspector(keystore, signed, logger));
+    const options = { unpack, inspector };
+    const known = await findKnown(store, fd, path, file, inspector);
     if (known !== undefined) return known;
-    if (!isSettled(file, Date.now())) return await importUnchanged(context, fd, path, file, { unpack });
+    if (!isSettled(file, Date.now())) return await importUnchanged(context, fd, path, file, options);
     return await withLease(
       leaseFile(store.data, file),
       () => logger.info('another rkt instance is importing this file, waiting...'),
       async (progress) => {
         // The one who was before us may have done it.
-        const imported = findKnown(store, file);
+        const imported = await findKnown(store, fd, path, file, inspector);
         return (
-          imported ?? (await importUnchanged(context, fd, path, file, { unpack, progress, remember: file }))
+          imported ??
+          (await importUnchanged(context, fd, path, file, { ...options, progress, remember: file }))
         );
       },
     );
@@ -55,9 +63,21 @@ export async function fetchFile(
   }
 }
 
-function findKnown(store: ImageStore, file: FileIdentity): ImageKey | undefined {
+async function findKnown(
+  store: ImageStore,
+  fd: number,
+  path: string,
+  file: FileIdentity,
+  inspector: ImportInspector | undefined,
+): Promise<ImageKey | undefined> {
   const known = store.findFile(file);
   if (known === undefined) return undefined;
+  if (inspector !== undefined) {
+    // Whoever imported it may have gone without verification.
+    for (const bytes of fileBytes(fd)) inspector.bytes(bytes);
+    refuseChanged(file, fd, path);
+    await inspector.accept(store.readManifest(known.key));
+  }
   if (known.isNewest) store.touch(known.key);
   else store.refreshImport(known.key);
   return known.key;
@@ -71,7 +91,12 @@ async function importUnchanged(
   options: ImportFileOptions,
 ): Promise<ImageKey> {
   const key = await importFile(context, fd, path, options);
-  if (sameFile(file, fileIdentity(fd))) return key;
+  refuseChanged(file, fd, path);
+  return key;
+}
+
+function refuseChanged(file: FileIdentity, fd: number, path: string): void {
+  if (sameFile(file, fileIdentity(fd))) return;
   throw new FetchError('changed', `image file ${path} changed while it was read`);
 }
 
@@ -89,18 +114,4 @@ function openImage(path: string): number {
   } catch (error) {
     throw wrap('error opening ACI file', error);
   }
-}
-
-function checkSignature(image: string, signature: string): never {
-  try {
-    closeSync(
-      withKernelErrors(signature, () => openSync(signature, constants.O_RDONLY | constants.O_NONBLOCK)),
-    );
-  } catch (cause) {
-    throw new RktError('signature', 'error opening signature file', {
-      cause,
-      hint: 'use --insecure-options=image to go without verification',
-    });
-  }
-  return refuseUnverified(image);
 }

@@ -1,31 +1,54 @@
 // Images from http(s) URLs (contract stage0 4.3, 4.5, 4.6, 4.9, 11.10). Runs in stage0.
 
-import { closeSync, constants, openSync } from 'node:fs';
+import path from 'node:path';
 
-import { quote } from '@rkt/diagnostics/quote';
-import { RktError, wrap } from '@rkt/diagnostics/rkt-error';
-import { withKernelErrors } from '@rkt/linux/errno';
+import { printable, quote } from '@rkt/diagnostics/quote';
 import type { ImageKey } from '@rkt/spec/image-id';
+import type { ImageManifest } from '@rkt/spec/image-manifest';
+import type { ImageName } from '@rkt/spec/image-name';
 
 import { downloadHeaders } from '../config/authorization.ts';
+import type { ImportInspector } from '../store/import.ts';
+import type { RemoteRow } from '../store/rows.ts';
 import { isFresh } from './cache-control.ts';
 import type { FetchContext } from './context.ts';
+import { CookieJar } from './cookies.ts';
 import { download } from './download.ts';
 import { FetchError } from './errors.ts';
 import type { ReferenceOptions } from './fetcher.ts';
-import { type HttpOptions, httpRequest, readBody } from './http.ts';
+import type { HttpOptions } from './http.ts';
 import { importFile } from './import-file.ts';
-import { refuseUnverified, signaturePath } from './signature.ts';
+import { shareDownload } from './shared-download.ts';
+import { readSignatureFile, signatureInspector } from './signature.ts';
+import { downloadDeferredSignature, downloadSignature } from './signature-download.ts';
+
+/** An image at a known place. */
+export interface RemoteImage {
+  /** What was typed or discovered: the name of its row in the store. */
+  readonly text: string;
+  readonly url: URL;
+  /** Where its signature is, unless the user has it in a file. */
+  readonly signature: string;
+  /** The name that led here, when it was one. */
+  readonly wanted?: {
+    readonly image: ImageName;
+    /** Marks the image as the latest of its name. */
+    readonly latest: boolean;
+    /** Refuses another image than the one that was asked for. */
+    readonly expect: (manifest: ImageManifest) => void;
+  };
+}
 
 /** The image at `url`, typed as `text`: the stored one, or downloaded if the policy asks for it. @throws FetchError, UnpackError */
 export async function fetchUrl(
   context: FetchContext,
   { text, url }: { readonly text: string; readonly url: URL },
-  { pullPolicy, signature, unpack = true }: ReferenceOptions,
+  options: ReferenceOptions,
 ): Promise<ImageKey> {
   const { store, logger } = context;
-  const stored = store.findRemote(text);
-  if (pullPolicy !== 'update' && stored !== undefined) {
+  const { pullPolicy } = options;
+  const stored = pullPolicy === 'update' ? undefined : store.findRemote(text);
+  if (stored !== undefined) {
     logger.debug(`using image from local store for url ${text}`);
     store.touch(stored.key);
     return stored.key;
@@ -37,28 +60,73 @@ export async function fetchUrl(
     );
   }
   logger.debug(`remote fetching from URL ${quote(text)}`);
+  return fetchRemote(context, { text, url, signature: signatureOf(text) }, options);
+}
+
+/** Downloads an image unless the stored one is still good; whoever wants the same at the same time shares it. */
+export async function fetchRemote(
+  context: FetchContext,
+  remote: RemoteImage,
+  options: ReferenceOptions,
+): Promise<ImageKey> {
+  const { store, logger, insecure } = context;
+  const { text, url } = remote;
+  const stored = store.findRemote(text);
   if (stored !== undefined && isFresh(stored.downloadTime, stored.maxAgeSeconds, Date.now())) {
     logger.debug(`image for ${text} isn't expired, not fetching.`);
     store.touch(stored.key);
     return stored.key;
   }
-  const http: HttpOptions = {
-    insecureTls: context.insecure.tls,
-    login: downloadHeaders(context.config.auth, text),
-    env: context.env,
+  const shared = {
+    url,
+    purpose: JSON.stringify([options.signature, remote.wanted?.latest]),
+    accepts: (row: RemoteRow) => insecure.image || row.signatureUrl !== '',
   };
-  if (!context.insecure.image) await checkSignature(context, url, signature, http);
+  return shareDownload(context, text, shared, () => downloadImage(context, remote, options));
+}
+
+async function downloadImage(
+  context: FetchContext,
+  remote: RemoteImage,
+  { signature: signatureFile, unpack = true }: ReferenceOptions,
+): Promise<ImageKey> {
+  const { store, logger, keystore } = context;
+  const { text, url, signature, wanted } = remote;
+  const stored = store.findRemote(text);
+  const cookies = new CookieJar();
+  const [http, signatureHttp] = [text, signature].map((each) => httpOptions(context, each, cookies)) as [
+    HttpOptions,
+    HttpOptions,
+  ];
+  if (keystore !== undefined && http.insecureTls) logger.info('warning: TLS verification has been disabled');
+  // Before the image, which is large: what has no signature is not downloaded.
+  const early = keystore && (await getSignature(signature, signatureFile, signatureHttp, logger));
+  const inspect = (bytes: Buffer): Promise<ImportInspector> | undefined =>
+    keystore && signatureInspector(keystore, bytes, logger, wanted?.expect);
+  const known = early && (await inspect(early));
+  if (keystore !== undefined && early !== undefined && wanted !== undefined) {
+    const { assertKnownSigner } = await import('../trust/verify.ts');
+    await assertKnownSigner(keystore, wanted.image.name, early);
+  }
   logger.debug(`fetching image from ${text}`);
-  using found = await download(url, { data: store.data, logger, http, etag: stored?.etag ?? '' });
+  const label = progressLabel(context, 'Downloading ACI', url);
+  using found = await download(url, { data: store.data, logger, http, label, etag: stored?.etag ?? '' });
   if (found === undefined) {
     if (stored === undefined) throw new FetchError('http-status', 'bad HTTP status code: 304');
     store.touch(stored.key);
     return stored.key;
   }
-  const key = await importFile(context, found.fd, text, { unpack });
+  const inspector =
+    known ??
+    (keystore && (await inspect(await downloadDeferredSignature(new URL(signature), signatureHttp, logger))));
+  const key = await importFile(context, found.fd, text, {
+    unpack,
+    inspector,
+    latest: wanted?.latest ?? false,
+  });
   store.writeRemote({
     url: text,
-    signatureUrl: context.insecure.image ? '' : signatureUrl(url).href,
+    signatureUrl: keystore === undefined ? '' : signature,
     etag: found.etag,
     key,
     maxAgeSeconds: found.maxAgeSeconds,
@@ -67,53 +135,38 @@ export async function fetchUrl(
   return key;
 }
 
-function signatureUrl(url: URL): URL {
-  const signature = new URL(url);
-  signature.pathname = signaturePath(url.pathname);
-  return signature;
-}
-
-const MAX_SIGNATURE_BYTES = 1024 * 1024;
-
-// Secure by default: what cannot be verified is not downloaded.
-async function checkSignature(
-  { logger }: FetchContext,
-  url: URL,
+// Undefined when the server wants the image to be asked for first.
+async function getSignature(
+  address: string,
   file: string | undefined,
-  http: HttpOptions,
-): Promise<never> {
-  if (file === undefined) await downloadSignature(signatureUrl(url), http, logger);
-  else openSignature(file);
-  return refuseUnverified(url.href);
-}
-
-function openSignature(file: string): void {
-  try {
-    closeSync(withKernelErrors(file, () => openSync(file, constants.O_RDONLY | constants.O_NONBLOCK)));
-  } catch (error) {
-    throw wrap('error opening signature file', error);
-  }
-}
-
-async function downloadSignature(
-  url: URL,
   http: HttpOptions,
   logger: FetchContext['logger'],
 ): Promise<Buffer | undefined> {
-  logger.debug(`downloading signature from ${url.href}`);
-  try {
-    const response = await httpRequest(url, http);
-    if (response.status === 200) return await readBody(response, url, MAX_SIGNATURE_BYTES);
-    response.body.destroy();
-    if (response.status !== 202) {
-      throw new FetchError('http-status', `bad HTTP status code: ${response.status}`);
-    }
-    logger.info('server requested deferring the signature download');
-    return undefined;
-  } catch (cause) {
-    throw new RktError('signature', 'error downloading the signature file', {
-      cause,
-      hint: 'use --insecure-options=image to go without verification',
-    });
-  }
+  if (file !== undefined) return readSignatureFile(file);
+  const signature = await downloadSignature(new URL(address), http, logger);
+  if (signature === undefined) logger.info('server requested deferring the signature download');
+  return signature;
 }
+
+/** The same address with `.aci.asc` for `.aci`, as typed: credentials are found by what was typed. */
+function signatureOf(text: string): string {
+  return text.replace(/\.aci(?=[?#]|$)/, '.aci.asc');
+}
+
+function httpOptions(context: FetchContext, text: string, cookies: CookieJar): HttpOptions {
+  const { insecure, config, env, signal } = context;
+  return {
+    insecureTls: insecure.tls,
+    login: (method) => downloadHeaders(config.auth, text, { method }),
+    env,
+    cookies,
+    ...(signal !== undefined && { signal }),
+  };
+}
+
+/** `what` with the name of the file, where several are shown. */
+function progressLabel({ several = false }: FetchContext, what: string, url: URL): string {
+  return several ? `${what} ${printable(path.posix.basename(url.pathname)).slice(0, MAX_LABEL)}` : what;
+}
+
+const MAX_LABEL = 30;

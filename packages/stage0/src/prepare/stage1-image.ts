@@ -137,7 +137,7 @@ function stage1Default({ stage1 }: Config): Stage1Default {
 }
 
 function withoutVerification(fetch: FetchContext): FetchContext {
-  return { ...fetch, insecure: { ...fetch.insecure, image: true } };
+  return { ...fetch, insecure: { ...fetch.insecure, image: true }, keystore: undefined };
 }
 
 function innermost(error: unknown): string {
