@@ -1,7 +1,7 @@
 // What separates an app from the host: namespaces, capabilities, paths, devices, limits (contract stage1 2.15-2.28).
 
 import assert from 'node:assert/strict';
-import { existsSync, lstatSync, readFileSync, readlinkSync } from 'node:fs';
+import { existsSync, readFileSync, readlinkSync } from 'node:fs';
 
 import { inspectFiles, inspectManifest } from '@rkt/testkit/inspect';
 
@@ -254,37 +254,6 @@ suite('isolation', ['root', 'busybox'], (the) => {
         await running.ended;
         await the.rkt.ok(['rm', uuid]);
         assert.deepEqual(cgroupsOf([uuid]), []);
-      });
-    });
-
-    describe('user namespaces', () => {
-      before(function () {
-        requires(this, 'userns', 'cgroup-v2');
-      });
-      it('shift every owner', async () => {
-        const result = await the.rkt.ok(
-          command(
-            '--private-users',
-            '--no-overlay',
-            image,
-            '--',
-            '--stat-file',
-            '--file-name=/',
-            '--print-user',
-          ),
-        );
-        assert.deepEqual(flavour.linesOf(result), [
-          '/: mode: drwxr-xr-x',
-          '/: user: 0',
-          '/: group: 0',
-          'User: uid=0 euid=0 gid=0 egid=0',
-        ]);
-        const [uuid = ''] = the.rkt.podsIn('run');
-        const pod = the.rkt.podDir(uuid);
-        const [shift, count] = readFileSync(`${pod}/private-users-prepared`, 'utf8').split(':').map(Number);
-        assert.equal(count, 65_536);
-        assert.equal((shift ?? 0) % 65_536, 0);
-        assert.equal(lstatSync(`${pod}/stage1/rootfs/opt/stage2/rkt-inspect/rootfs/inspect`).uid, shift);
       });
     });
   });

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 
 import { stubFlag, tinyImage } from '../lib/images.ts';
-import { requires } from '../lib/requires.ts';
+
 import { FAILURE, INSECURE } from '../lib/rkt.ts';
 import { suite } from '../lib/suite.ts';
 
@@ -36,12 +36,6 @@ suite('refusals of run', ['root'], (the) => {
       [INSECURE, 'run', stub, '--net=none', labelled({ os: 'freebsd', arch: 'amd64' })],
       'bad os "freebsd"',
     );
-  });
-
-  it('wants no user namespaces on overlays', async function () {
-    requires(this, 'userns', 'overlayfs');
-    const message = 'cannot use both overlay and user namespace: not implemented yet. (Try --no-overlay)';
-    await the.rkt.fails([INSECURE, 'run', stub, '--net=none', '--private-users', image], message);
   });
 
   it('explains that the default network comes later', async () => {

@@ -147,3 +147,20 @@ export function outputOf(command: readonly string[]): string {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
 }
+
+/** A data directory in which `images` have been run or prepared once, so that everything is stored and rendered. */
+export function warmStore(
+  name: string,
+  image: string,
+  ...run: string[]
+): { command: string[]; data: string } {
+  const store = rktWith(name);
+  removeData(store.data);
+  timeOnce([...store.command, ...run, image]);
+  return store;
+}
+
+/** Removes all exited and prepared pods. */
+export function collect(command: readonly string[]): void {
+  timeOnce([...command, 'gc', '--grace-period=0s', '--expire-prepared=0s']);
+}

@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import {
   bareContainer,
   benchDir,
+  collect,
   debian,
   exitedPods,
   flyImage,
@@ -17,19 +18,13 @@ import {
   rktWith,
   sleepImage,
   trueImage,
+  warmStore,
 } from './fixtures.ts';
+import { EXECUTOR_ROWS } from './executor-rows.ts';
 import { IMAGE_ROWS } from './image-rows.ts';
 import { CLEAN_ENVIRONMENT, median, peakMemory, timeOnce, type Contestant } from './measure.ts';
 import { networkRow } from './network-row.ts';
 import { type Measured, NODE, ratio, type Row } from './row.ts';
-
-/** A data directory in which `images` have been run or prepared once, so that everything is stored and rendered. */
-function warmStore(name: string, image: string, ...run: string[]): { command: string[]; data: string } {
-  const store = rktWith(name);
-  removeData(store.data);
-  timeOnce([...store.command, ...run, image]);
-  return store;
-}
 
 function runRow(name: string, flags: readonly string[], theirs: Contestant): Measured {
   const { file, key } = trueImage();
@@ -51,10 +46,6 @@ function prepareRow(): Measured {
     collect(command);
     removeData(data);
   }
-}
-
-function collect(command: readonly string[]): void {
-  timeOnce([...command, 'gc', '--grace-period=0s', '--expire-prepared=0s']);
 }
 
 function listRow(): Measured {
@@ -228,4 +219,5 @@ export const ROWS: readonly Row[] = [
   { name: 'fetch-memory', title: 'peak memory of that fetch', measure: fetchMemoryRow },
   { name: 'processes', title: 'processes of ours beside a running nspawn pod', measure: processesRow },
   ...IMAGE_ROWS,
+  ...EXECUTOR_ROWS,
 ];

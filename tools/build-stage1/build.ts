@@ -26,9 +26,12 @@ interface Manifest {
 /** The executable's place in the image; launcher.c names it too. */
 const EXECUTABLE = 'usr/lib/rkt/stage1';
 
-function buildLauncher(work: string, ...options: string[]): Buffer {
-  const output = path.join(work, 'launcher');
-  const source = path.join(import.meta.dirname, 'launcher.c');
+/** Where `enter` of the nspawn image finds what it becomes; packages/stage1-nspawn/src/enter.ts names it too. */
+const CONFINE = 'usr/lib/rkt/confine';
+
+function compile(name: string, work: string, ...options: string[]): Buffer {
+  const output = path.join(work, name);
+  const source = path.join(import.meta.dirname, `${name}.c`);
   execFileSync('tcc', ['-nostdlib', '-static', '-Wall', '-Werror', ...options, '-o', output, source]);
   return fs.readFileSync(output);
 }
@@ -83,12 +86,13 @@ export async function buildStage1(options: BuildStage1Options): Promise<AciInfo>
     if (first === undefined) throw new Error(`${source}/manifest.json: no entry points`);
     if (options.entryPoint === undefined) {
       tree.file(EXECUTABLE, await buildExecutable(flavor, work), 0o755);
-      tree.file(first, buildLauncher(work), 0o755);
+      tree.file(first, compile('launcher', work), 0o755);
     } else {
       tree.file(first, options.entryPoint, 0o755);
     }
     for (const other of others) tree.link(other, first);
-    linkTools(tree, () => buildLauncher(work, '-DTOOL'));
+    linkTools(tree, () => compile('launcher', work, '-DTOOL'));
+    if (flavor === 'nspawn') tree.file(CONFINE, compile('confine', work), 0o755);
     const rootfs = path.join(source, 'rootfs');
     if (fs.existsSync(rootfs)) tree.overlay(rootfs);
     const info = writeAci(path.join(options.output, `stage1-${flavor}.aci`), manifest, tree);

@@ -194,6 +194,9 @@ export const CAPABILITIES: readonly string[] = [
   'CAP_CHECKPOINT_RESTORE',
 ];
 
+/** Number of CAP_SYS_RESOURCE. */
+export const CAP_SYS_RESOURCE = 24;
+
 /** The number of a capability (`CAP_CHOWN`, any case), or undefined when the name is not known. */
 export function capabilityNumber(name: string): number | undefined {
   const index = CAPABILITIES.indexOf(name.toUpperCase());

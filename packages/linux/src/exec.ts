@@ -4,6 +4,7 @@
 import { readFileSync } from 'node:fs';
 
 import { RLIMIT_NOFILE, RLIM_INFINITY, SIGPIPE, SIGXFSZ } from './constants.ts';
+import type { Kernel } from './kernel.ts';
 import { openKernel } from './libc.ts';
 
 /** Options of {@link execProgram}. */
@@ -22,9 +23,30 @@ export function execProgram(
   path: string,
   argv: readonly string[],
   env: Readonly<Record<string, string>>,
-  { keepOpen = [], nofileSoftLimit = nofileLimitAtStart() }: ExecOptions = {},
+  options: ExecOptions = {},
 ): never {
   const kernel = openKernel();
+  undoNode(kernel, options);
+  // Not process.execve, which first ends node's environment and loads its workers: 2 ms.
+  return kernel.execve(path, argv, variablesOf(env));
+}
+
+/** {@link execProgram} of a file that is open, whatever its path leads to: it may have none. Not for scripts. */
+export function execOpenProgram(
+  fd: number,
+  argv: readonly string[],
+  env: Readonly<Record<string, string>>,
+  options: ExecOptions = {},
+): never {
+  const kernel = openKernel();
+  undoNode(kernel, options);
+  return kernel.execveFd(fd, argv, variablesOf(env));
+}
+
+function undoNode(
+  kernel: Kernel,
+  { keepOpen = [], nofileSoftLimit = nofileLimitAtStart() }: ExecOptions,
+): void {
   // Also what our own parent leaked to us: a pod gets what was chosen and nothing else.
   kernel.setCloseOnExecFrom(3);
   for (const fd of [...STANDARD_STREAMS, ...keepOpen]) kernel.setCloseOnExec(fd, false);
@@ -33,12 +55,10 @@ export function execProgram(
   kernel.resetSignal(SIGXFSZ);
   const { soft, hard } = kernel.getRlimit(RLIMIT_NOFILE);
   if (soft !== nofileSoftLimit) kernel.setRlimit(RLIMIT_NOFILE, nofileSoftLimit, hard);
-  // Not process.execve, which first ends node's environment and loads its workers: 2 ms.
-  return kernel.execve(
-    path,
-    argv,
-    Object.entries(env).map(([name, value]) => `${name}=${value}`),
-  );
+}
+
+function variablesOf(env: Readonly<Record<string, string>>): string[] {
+  return Object.entries(env).map(([name, value]) => `${name}=${value}`);
 }
 
 const STANDARD_STREAMS = [0, 1, 2];

@@ -128,6 +128,11 @@ export function stringArray(texts: readonly string[], syscall: string): Buffer {
 
 const POINTER_BYTES = 8;
 
+/** Where bytes are; whoever passes it on keeps them. */
+export function addressOf(bytes: Uint8Array): bigint {
+  return loadLibc().ffi.getRawPointer(bytes);
+}
+
 function encode(scratch: Buffer, path: PathBytes, syscall: string): Buffer {
   let length = path.length;
   if (length < PATH_MAX) {

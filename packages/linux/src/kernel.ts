@@ -151,6 +151,10 @@ export interface FileCalls {
   readDirectoryOnce(fd: number): DirectoryEntry[];
   /** flock(2). Waits when `operation` lacks LOCK_NB. */
   flock(fd: number, operation: number): void;
+  /** inotify_init1(2): a descriptor that watches nothing yet; the user's instances are counted. */
+  inotifyInit(): number;
+  /** dup2(2): `target` is what `fd` is; what it was is closed. */
+  duplicateTo(fd: number, target: number): void;
   /** Sets or clears FD_CLOEXEC. */
   setCloseOnExec(fd: number, on: boolean): void;
   /** Sets FD_CLOEXEC on every open descriptor from `firstFd` up (close_range(2)). */
@@ -206,6 +210,11 @@ export interface CredentialCalls {
   /** PR_SET_NO_NEW_PRIVS; cannot be undone. */
   setNoNewPrivileges(): void;
   getNoNewPrivileges(): boolean;
+  /**
+   * Adds a filter of system calls (PR_SET_SECCOMP), an array of struct sock_filter: for this thread and whatever it
+   * starts, for ever. Needs no_new_privs or CAP_SYS_ADMIN. To be followed by execve: node is not made for it.
+   */
+  setSeccompFilter(program: Uint8Array): void;
   /** PR_SET_KEEPCAPS: keep permitted capabilities when all uids become non-zero. */
   setKeepCaps(on: boolean): void;
   /** PR_SET_PDEATHSIG; 0 clears it. */
@@ -224,6 +233,10 @@ export interface ProcessCalls {
   pidfdSendSignal(pidfd: number, signal: number): void;
   /** execve(2): returns only by throwing. Variables are `NAME=value`. */
   execve(path: string, argv: readonly string[], variables: readonly string[]): never;
+  /** execveat(2) of the program that `fd` is open for, whatever lies at its path now. */
+  execveFd(fd: number, argv: readonly string[], variables: readonly string[]): never;
+  /** keyctl(2) KEYCTL_JOIN_SESSION_KEYRING: a new, empty session keyring. */
+  newSessionKeyring(): void;
   /** Sets a signal to SIG_DFL. */
   resetSignal(signal: number): void;
   /** prlimit(2) of RLIMIT_*; `pid` 0 is this process. */

@@ -46,6 +46,8 @@ export const treeLockFile = (data: DataDir, treeId: string): string =>
 export const locksDir = (data: DataDir): string => path.join(data, 'locks');
 /** Held shared by whoever prepares a pod, exclusively by image gc (contract stage0 7.4). */
 export const prepareLockFile = (data: DataDir): string => path.join(data, 'locks', 'prepareLock');
+/** Held exclusively by whoever picks a range of user ids for a pod; ours. */
+export const uidRangesLockFile = (data: DataDir): string => path.join(data, 'locks', 'uidRangesLock');
 export const scratchDir = (data: DataDir): string => path.join(data, 'tmp');
 
 /** Paths inside one tree of the tree store, cas/tree/ID (contract stage0 7.7). */

@@ -4,6 +4,11 @@
 export const RKT_LOCK_FD = 'RKT_LOCK_FD';
 export const RKT_SELINUX_CONTEXT = 'RKT_SELINUX_CONTEXT';
 export const RKT_SELINUX_MOUNT_CONTEXT = 'RKT_SELINUX_MOUNT_CONTEXT';
+/**
+ * `true`: apps may run without limits that the host cannot enforce; ours. A variable, since an argument would be an
+ * error to every stage1 image that does not know it.
+ */
+export const RKT_INSECURE_LIMITS = 'RKT_INSECURE_LIMITS';
 export const RKT_STAGE1_ENTERCMD = 'RKT_STAGE1_ENTERCMD';
 export const RKT_STAGE1_ENTERPID = 'RKT_STAGE1_ENTERPID';
 export const RKT_STAGE1_ENTERAPP = 'RKT_STAGE1_ENTERAPP';

@@ -14,9 +14,11 @@ import {
   findPodCgroup,
   joinPodCgroup,
   killPod,
+  ownHierarchies,
   podCgroupName,
   podPids,
   removePodCgroup,
+  usableControllers,
 } from './pod-cgroup.ts';
 import { TestPod } from './testing/test-pod.ts';
 
@@ -50,6 +52,24 @@ describe("pod's cgroup", () => {
     assert.equal(basePath(parseCgroups(`3:cpu,cpuacct:/cpu\n${v2}`)), '/cpu');
     assert.equal(basePath(parseCgroups(v2)), '/user.slice/x');
     assert.equal(basePath([]), '/');
+  });
+
+  it('lies in machine.slice where there is version 2 alone, and can use what is handed on', () => {
+    using pod = new TestPod();
+    const mountPoint = join(pod.dir, 'cgroup2');
+    const slice = join(mountPoint, 'machine.slice');
+    mkdirSync(slice, { recursive: true });
+    for (const directory of [mountPoint, slice]) writeFileSync(join(directory, 'cgroup.subtree_control'), '');
+    const mounted: CgroupHierarchy[] = [{ version: 2, controllers: ['cpu', 'memory'], mountPoint }];
+    const cgroup = createPodCgroup(podDir(pod.dir), UUID, mounted);
+    assert.equal(cgroup?.subcgroup, `/machine.slice/${NAME}`);
+    // A file keeps what came last; the kernel takes each.
+    for (const directory of [mountPoint, slice])
+      assert.match(readFileSync(join(directory, 'cgroup.subtree_control'), 'utf8'), /^\+pids/);
+    assert.deepEqual(usableControllers(cgroup, mounted), []);
+    writeFileSync(join(slice, NAME, 'cgroup.controllers'), 'cpu memory\n');
+    assert.deepEqual(usableControllers(cgroup, mounted), ['cpu', 'memory']);
+    assert.deepEqual(ownHierarchies(cgroup, mounted), mounted);
   });
 
   it('is made in every hierarchy and recorded', () => {

@@ -3,7 +3,7 @@
 // finds them even when their parent is gone.
 
 import { closeSync, constants, existsSync, openSync, readFileSync, write, writeSync } from 'node:fs';
-import { basename, join, normalize } from 'node:path';
+import { basename, dirname, join, normalize } from 'node:path';
 
 import { hasCode } from '@rkt/diagnostics/rkt-error';
 import {
@@ -58,9 +58,16 @@ export function basePath(memberships: readonly CgroupMembership[]): string {
   return chosen?.path ?? '/';
 }
 
+/** Where systemd keeps machines. */
+const MACHINE_SLICE = '/machine.slice';
+
+/** Controllers that limits of apps need, on hosts with version 2 alone. */
+const LIMITING: readonly string[] = ['cpu', 'memory', 'pids'];
+
 /**
- * Makes the pod's cgroup below the caller's in every mounted hierarchy, and records its path. Hierarchies that cannot
- * be written are left out. Returns undefined, recording nothing, when none is left.
+ * Makes the pod's cgroup in every mounted hierarchy, and records its path: below the caller's, or, on a host with
+ * version 2 alone, below machine.slice, since a cgroup that holds processes, as the caller's does, cannot hand
+ * controllers on (cgroups(7)). Hierarchies that cannot be written are left out. Returns undefined, recording nothing, when none is left.
  */
 export function createPodCgroup(
   pod: PodDir,
@@ -68,13 +75,59 @@ export function createPodCgroup(
   mounted: readonly CgroupHierarchy[] = mountedHierarchies(),
 ): PodCgroup | undefined {
   const memberships = readCgroups();
-  const base = basePath(memberships);
+  const unified = mounted.every(({ version }) => version === 2);
+  const base = unified ? MACHINE_SLICE : basePath(memberships);
   const name = podCgroupName(uuid);
   const subcgroup = basename(base) === name ? base : join(base, name);
   const directories = directoriesIn(mounted, subcgroup, memberships).filter(createDirectory);
   if (directories.length === 0) return undefined;
+  if (unified) for (const { mountPoint } of mounted) handOnControllers(mountPoint, dirname(subcgroup));
   writeNew(subcgroupFile(pod), subcgroup, SUBCGROUP_FILE_MODE);
   return { subcgroup, directories };
+}
+
+// From the root down to `parent`. What the host does not let us have, limits will be missed by whoever needs them.
+function handOnControllers(mountPoint: string, parent: string): void {
+  const components = parent.split('/').filter((component) => component !== '');
+  for (let depth = 0; depth <= components.length; depth += 1) {
+    const file = [mountPoint, ...components.slice(0, depth), 'cgroup.subtree_control'].join('/');
+    for (const controller of LIMITING) {
+      try {
+        writeControl(file, `+${controller}`);
+      } catch (error) {
+        if (!NOT_HANDED_ON.some((code) => hasCode(error, code))) throw error;
+      }
+    }
+  }
+}
+
+// No such controller, or one that version 1 has; the cgroup holds processes; it is not ours to change.
+const NOT_HANDED_ON: readonly string[] = [
+  'ENOENT',
+  'EINVAL',
+  'EBUSY',
+  'EACCES',
+  'EPERM',
+  'EROFS',
+  'EOPNOTSUPP',
+];
+
+/** The hierarchies in which the pod has a cgroup of its own. */
+export function ownHierarchies(
+  { subcgroup, directories }: PodCgroup,
+  mounted: readonly CgroupHierarchy[],
+): CgroupHierarchy[] {
+  const own = new Set(directories.map((directory) => directory.path));
+  return mounted.filter(({ mountPoint }) => own.has(`${mountPoint}${subcgroup}`));
+}
+
+/** Controllers that can limit what is in the pod's cgroup. */
+export function usableControllers(cgroup: PodCgroup, mounted: readonly CgroupHierarchy[]): string[] {
+  return ownHierarchies(cgroup, mounted).flatMap(({ version, controllers, mountPoint }) => {
+    if (version === 1) return controllers;
+    const handedOn = readOptional(`${mountPoint}${cgroup.subcgroup}/cgroup.controllers`) ?? '';
+    return handedOn.split(/\s+/).filter((word) => word !== '');
+  });
 }
 
 interface MountedDirectory extends PodCgroupDirectory {

@@ -74,14 +74,45 @@ export const OTHER_OLD_CALLS: readonly string[] = names(`
   vserver
 `);
 
-/** Groups of systemd that isolators may name, and what systemd calls them. */
-export const SYSTEMD_GROUPS: Readonly<Record<string, string>> = {
-  clock: '@clock',
-  'default-whitelist': '@default',
-  mount: '@mount',
-  'network-io': '@network-io',
-  obsolete: '@obsolete',
-  privileged: '@privileged',
-  process: '@process',
-  'raw-io': '@raw-io',
+/**
+ * Groups of systemd that isolators may name: what they are in systemd 252, on x86. Spelled out, so that a pod's systemd
+ * and `enter` filter the same.
+ */
+export const SYSTEMD_GROUPS: Readonly<Record<string, readonly string[]>> = {
+  clock: names(`
+    adjtimex clock_adjtime clock_adjtime64 clock_settime clock_settime64 settimeofday
+  `),
+  'default-whitelist': names(`
+    arch_prctl brk clock_getres clock_getres_time64 clock_gettime clock_gettime64 clock_nanosleep
+    clock_nanosleep_time64 execve exit exit_group futex futex_time64 futex_waitv get_robust_list get_thread_area
+    getegid getegid32 geteuid geteuid32 getgid getgid32 getgroups getgroups32 getpgid getpgrp getpid getppid
+    getrandom getresgid getresgid32 getresuid getresuid32 getrlimit getsid gettid gettimeofday getuid getuid32
+    membarrier mmap mmap2 mprotect munmap nanosleep pause prlimit64 restart_syscall rseq rt_sigreturn
+    sched_getaffinity sched_yield set_robust_list set_thread_area set_tid_address sigreturn time ugetrlimit
+  `),
+  mount: names(`
+    chroot fsconfig fsmount fsopen fspick mount mount_setattr move_mount open_tree pivot_root umount umount2
+  `),
+  'network-io': names(`
+    accept accept4 bind connect getpeername getsockname getsockopt listen recvfrom recvmmsg recvmmsg_time64
+    recvmsg sendmmsg sendmsg sendto setsockopt shutdown socket socketcall socketpair
+  `),
+  obsolete: names(`
+    _sysctl afs_syscall bdflush break create_module ftime get_kernel_syms getpmsg gtty idle lock mpx prof profil
+    putpmsg query_module security sgetmask ssetmask stime stty sysfs tuxcall ulimit uselib ustat vserver
+  `),
+  privileged: names(`
+    _sysctl acct adjtimex bpf capset chown chown32 chroot clock_adjtime clock_adjtime64 clock_settime
+    clock_settime64 delete_module fanotify_init fanotify_mark fchown fchown32 fchownat finit_module init_module
+    ioperm iopl kexec_file_load kexec_load lchown lchown32 nfsservctl open_by_handle_at pivot_root quotactl
+    quotactl_fd reboot setdomainname setfsuid setfsuid32 setgroups setgroups32 sethostname setresuid setresuid32
+    setreuid setreuid32 settimeofday setuid setuid32 swapoff swapon vhangup
+  `),
+  process: names(`
+    capget clone clone3 execveat fork getrusage kill pidfd_open pidfd_send_signal prctl rt_sigqueueinfo
+    rt_tgsigqueueinfo setns tgkill times tkill unshare vfork wait4 waitid waitpid
+  `),
+  'raw-io': names(`
+    ioperm iopl
+  `),
 };

@@ -5,6 +5,7 @@
 // that rkt refused on purpose kill.
 
 import { quote } from '@rkt/diagnostics/quote';
+import { errnoNumber } from '@rkt/linux/errno';
 import type { App } from '@rkt/spec/app';
 
 import { Stage1Error } from './errors.ts';
@@ -15,12 +16,16 @@ import {
   OTHER_OLD_CALLS,
   SYSTEMD_GROUPS,
 } from './seccomp-sets.ts';
+import type { CallVerdicts, Verdict } from './seccomp-program.ts';
 
 const RETAIN_SET = 'os/linux/seccomp-retain-set';
 const REMOVE_SET = 'os/linux/seccomp-remove-set';
 const NO_NEW_PRIVILEGES = 'os/linux/no-new-privileges';
 
-/** A filter of system calls. Names may be groups of systemd, which begin with `@`. */
+/** Isolators that this file reads. */
+export const SECCOMP_ISOLATORS: readonly string[] = [RETAIN_SET, REMOVE_SET, NO_NEW_PRIVILEGES];
+
+/** A filter of system calls, by name. */
 export interface SeccompFilter {
   /** `allow`: all other calls are refused; `deny`: these are. */
   readonly mode: 'allow' | 'deny';
@@ -70,7 +75,7 @@ function expand(entries: readonly string[]): string[] {
   const calls = entries.flatMap((entry) => {
     if (!entry.startsWith('@')) return [checkedName(entry)];
     const [, scope = '', name = ''] = /^@([^/]+)\/(.+)$/.exec(entry) ?? [];
-    if (scope === 'systemd') return Object.hasOwn(SYSTEMD_GROUPS, name) ? [SYSTEMD_GROUPS[name] ?? ''] : [];
+    if (scope === 'systemd') return Object.hasOwn(SYSTEMD_GROUPS, name) ? (SYSTEMD_GROUPS[name] ?? []) : [];
     if (scope !== 'docker' && scope !== 'rkt') return [];
     if (name === 'default-whitelist') return whitelist(scope);
     return name === 'default-blacklist' ? DEFAULT_BLACKLIST : [];
@@ -82,6 +87,25 @@ function expand(entries: readonly string[]): string[] {
 function checkedName(name: string): string {
   if (/^[A-Za-z0-9_]+$/.test(name)) return name;
   throw new Stage1Error('bad-seccomp', `not the name of a system call: ${quote(name)}`);
+}
+
+/**
+ * What a filter means for each call, as systemd understands it: a list of what is allowed implies what every program
+ * needs. @throws Stage1Error `bad-seccomp` for an errno that does not exist
+ */
+export function verdictsOf({ mode, calls, errno, killing = [] }: SeccompFilter): CallVerdicts {
+  const refused = errno === undefined ? 'kill' : { errno: knownErrno(errno) };
+  const [listed, otherwise]: [Verdict, Verdict] = mode === 'allow' ? ['allow', refused] : [refused, 'allow'];
+  const implied = mode === 'allow' ? (SYSTEMD_GROUPS['default-whitelist'] ?? []) : [];
+  const verdicts = new Map<string, Verdict>([...implied, ...calls].map((name) => [name, listed]));
+  for (const name of killing) verdicts.set(name, 'kill');
+  return { calls: verdicts, otherwise, unknown: otherwise, foreign: 'kill' };
+}
+
+function knownErrno(name: string): number {
+  const number = errnoNumber(name);
+  if (number === 0) throw new Stage1Error('bad-seccomp', `not the name of an error: ${quote(name)}`);
+  return number;
 }
 
 /**

@@ -91,10 +91,15 @@ export function volumeSource(pod: PodDir, { kind, source, name }: Volume): strin
 }
 
 /**
- * Makes the directory of an empty volume with exactly the owner and mode the manifest asks for.
+ * Makes the directory of an empty volume with exactly the owner and mode the manifest asks for; `shift` is that of a pod
+ * with users of its own, as which the owner is meant.
  * @throws Stage1Error `bad-volume` for a mode that is not octal
  */
-export function createEmptyVolume(pod: PodDir, { name, mode = '0755', uid = 0, gid = 0 }: Volume): void {
+export function createEmptyVolume(
+  pod: PodDir,
+  { name, mode = '0755', uid = 0, gid = 0 }: Volume,
+  shift = 0,
+): void {
   if (!/^[0-7]{1,5}$/.test(mode)) {
     throw new Stage1Error('bad-volume', `invalid mode ${quote(mode)} for volume ${quote(name)}`);
   }
@@ -103,6 +108,6 @@ export function createEmptyVolume(pod: PodDir, { name, mode = '0755', uid = 0, g
   chmodSync(parent, SHARED_VOLUMES_MODE);
   const directory = sharedVolume(pod, name);
   mkdirSync(directory, { recursive: true, mode: 0o770 });
-  chownSync(directory, uid, gid);
+  chownSync(directory, uid + shift, gid + shift);
   chmodSync(directory, Number.parseInt(mode, 8) & 0o7777);
 }

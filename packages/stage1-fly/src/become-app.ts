@@ -9,6 +9,7 @@ import { printEnvironment } from '@rkt/pod-layout/files';
 import { METADATA_LOOPBACK } from '@rkt/pod-layout/metadata-service';
 import { podDir } from '@rkt/pod-layout/pod-paths';
 import { ENV_DIR, envFile, onHost } from '@rkt/pod-layout/stage1-paths';
+import { activationSockets } from '@rkt/stage1-base/activation-sockets';
 import { appEnvironment } from '@rkt/stage1-base/app-env';
 import { findExecutable, workingDirectory } from '@rkt/stage1-base/find-exec';
 import { metadataAccess } from '@rkt/stage1-base/metadata';
@@ -64,7 +65,7 @@ export async function becomeApp(
   const envFileMode = metadata === undefined ? ENV_FILE_MODE : SECRET_ENV_FILE_MODE;
   mkdirSync(onHost(pod.stage1, ENV_DIR), { recursive: true, mode: ENV_DIR_MODE });
   writeNew(envFile(pod.stage1, loaded.name), printEnvironment(environment), envFileMode);
-  const sockets = inheritedSockets(env, pid);
+  const sockets = activationSockets(env, pid);
 
   const launch = prepareLaunch({
     root: loaded.rootfs,
@@ -113,22 +114,4 @@ function warnOfIsolators({ app }: LoadedApp, logger: Logger): void {
 function processGroup(): number {
   const stat = readFileSync('/proc/self/stat', 'latin1');
   return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[2]);
-}
-
-const FIRST_SOCKET = 3;
-
-// sd_listen_fds(3): the pid has not changed since the service manager started rkt.
-function inheritedSockets(
-  env: EntryPointCall['env'],
-  pid: number,
-): { descriptors: number[]; variables: { name: string; value: string }[] } {
-  const count = Number(env['LISTEN_FDS'] ?? 0);
-  if (env['LISTEN_PID'] !== String(pid) || !Number.isInteger(count) || count < 1 || count > 1024) {
-    return { descriptors: [], variables: [] };
-  }
-  const names = ['LISTEN_FDS', 'LISTEN_PID', 'LISTEN_FDNAMES'];
-  return {
-    descriptors: Array.from({ length: count }, (_, index) => FIRST_SOCKET + index),
-    variables: names.flatMap((name) => (env[name] === undefined ? [] : [{ name, value: env[name] }])),
-  };
 }

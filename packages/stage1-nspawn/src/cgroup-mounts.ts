@@ -51,16 +51,15 @@ function managed(mounted: readonly CgroupHierarchy[], controllers: readonly stri
   );
 }
 
-/** Mounts these into stage1, where /sys is mounted already. Does nothing on a host with version 2 only. */
+/** Mounts those of `own`, in which the pod has a cgroup, into stage1, where /sys is mounted already. */
 export function mountCgroups(
   kernel: Kernel,
-  mounted: readonly CgroupHierarchy[],
+  own: readonly CgroupHierarchy[],
   { root, subcgroup, controllers }: CgroupMounts,
 ): void {
-  if (mounted.every(({ version }) => version === 2)) return;
   const tree = onHost(root, '/sys/fs/cgroup');
   kernel.mount('tmpfs', tree, 'tmpfs', SAFE | MS_STRICTATIME, 'mode=755,nr_inodes=1k');
-  for (const hierarchy of managed(mounted, controllers)) {
+  for (const hierarchy of managed(own, controllers)) {
     const directory = path.join(tree, hierarchy.controllers.join(','));
     mkdirSync(directory);
     mountHierarchy(kernel, path.join(hierarchy.mountPoint, subcgroup), directory);
@@ -79,4 +78,16 @@ function mountHierarchy(kernel: Kernel, podCgroup: string, directory: string): v
     kernel.mount(writable, writable, null, MS_BIND, null);
   }
   kernel.mount(null, directory, null, MS_BIND | MS_REMOUNT | MS_RDONLY | SAFE, null);
+}
+
+/** Where systemd looks for control groups. */
+const CGROUPS = '/sys/fs/cgroup';
+
+/**
+ * Makes this mount namespace look like that of a host with version 2 alone: from inside a user namespace the kernel lets
+ * nobody mount version 1, and systemd-nspawn would have to. The pod's systemd then has no controllers.
+ */
+export function showUnifiedCgroups(kernel: Kernel): void {
+  kernel.mount('tmpfs', CGROUPS, 'tmpfs', SAFE, 'mode=755,nr_inodes=1k');
+  kernel.mount('cgroup2', CGROUPS, 'cgroup2', SAFE, null);
 }

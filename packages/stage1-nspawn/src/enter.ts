@@ -1,19 +1,17 @@
 // The enter entry point: runs a command beside an app, in its namespaces and cgroups, with its environment, as root
-// within the app's capabilities (contract 8.6; 10.1). stage0 takes this program from the tree store, never from the
-// pod. Working directory P.
+// within what the app may do (contract 8.6; 10.1). stage0 takes this program from the tree store, never from the pod.
+// Working directory P.
 //
-// Only children enter a PID namespace, so the command is one, and this process waits for it. Everything that confines
-// the command is done to this process before: no program of ours runs in the pod. After setns only synchronous calls
-// are right, and no thread may be started.
+// Only children enter a PID namespace, and only a process of one thread enters a user namespace or lives under an app's
+// filter of system calls. So this process joins what it can and becomes `confine`, which does the rest and waits for
+// the command. No program or library of the pod runs before the command does (docs/decisions/0021).
 
-import { spawnSync } from 'node:child_process';
-import { openSync } from 'node:fs';
-import { constants as osConstants } from 'node:os';
+import { openSync, readFileSync, readlinkSync } from 'node:fs';
+import path from 'node:path';
 
 import { quote } from '@rkt/diagnostics/quote';
 import { writeStderr } from '@rkt/diagnostics/logger';
-import { hasCode } from '@rkt/diagnostics/rkt-error';
-import { hierarchies } from '@rkt/linux/cgroup';
+import { cgroupMode, hierarchies } from '@rkt/linux/cgroup';
 import {
   AT_EMPTY_PATH,
   AT_FDCWD,
@@ -27,8 +25,8 @@ import {
   CLONE_NEWUTS,
   O_DIRECTORY,
   O_PATH,
-  SIGKILL,
 } from '@rkt/linux/constants';
+import { execOpenProgram, nofileLimitAtStart } from '@rkt/linux/exec';
 import type { Kernel } from '@rkt/linux/kernel';
 import { openKernel } from '@rkt/linux/libc';
 import { parseEnterArguments } from '@rkt/pod-layout/entrypoints';
@@ -36,16 +34,20 @@ import { podDir } from '@rkt/pod-layout/pod-paths';
 import { appEnvironment, environmentValue } from '@rkt/stage1-base/app-env';
 import { boundingSet } from '@rkt/stage1-base/capabilities';
 import { lookUpProgram } from '@rkt/stage1-base/find-exec';
+import type { RuntimeConfig } from '@rkt/pod-layout/runtime-config';
 import type { LoadedApp, LoadedPod } from '@rkt/stage1-base/pod';
 import { loadPodQuickly } from '@rkt/stage1-base/quick-load-pod';
 import { runningMetadataUrl } from '@rkt/stage1-base/metadata';
-import { noNewPrivileges } from '@rkt/stage1-base/seccomp';
+import { noNewPrivileges, seccompFilter, verdictsOf } from '@rkt/stage1-base/seccomp';
+import { compileSeccomp } from '@rkt/stage1-base/seccomp-program';
 import { diagnoseExecutable } from '@rkt/stage2/diagnose';
 
 import { findAppProcess, findPodInit } from './app-process.ts';
+import { type ConfinePlan, encodePlan, sealedFile } from './confine-plan.ts';
 import type { EntryPointCall } from './entry-point.ts';
 import { NspawnError } from './errors.ts';
 import { joinCgroupsOf } from './join-cgroups.ts';
+import { podFilterProgram } from './pod-filter.ts';
 import { insecureOptions } from './runtime-options.ts';
 
 /** systemd's exit status for a program that cannot be executed. */
@@ -57,8 +59,11 @@ const DEFAULT_TERM = 'vt100';
 /** Namespaces of the pod; the mount namespace, the app's own, comes after them. */
 const POD_NAMESPACES = CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | CLONE_NEWPID | CLONE_NEWCGROUP;
 
-/** Runs the command; returns its exit status, or ends by the signal that ended it. @throws RktError */
-export async function enter({ args, env, cwd, pid }: EntryPointCall): Promise<number> {
+/** The program this one becomes, beside it in the image. */
+const CONFINE = 'usr/lib/rkt/confine';
+
+/** Becomes the command's guard; returns an exit status when there is no such command. @throws RktError */
+export async function enter({ args, env, cwd, program: self }: EntryPointCall): Promise<number> {
   const { pid: given, app: appName, command } = parseEnterArguments(args);
   const dir = podDir(cwd);
   const pod = await loadPodQuickly(cwd);
@@ -68,25 +73,89 @@ export async function enter({ args, env, cwd, pid }: EntryPointCall): Promise<nu
     ...appEnvironment(loaded, runningMetadataUrl(dir)),
     { name: 'TERM', value: env['TERM'] ?? DEFAULT_TERM },
   ];
+  const limits = { nofileSoftLimit: nofileLimitAtStart() };
 
   const kernel = openKernel();
   const mounted = hierarchies();
   const target = findAppProcess(findPodInit(dir, given), loaded.name, mounted);
   const targetFd = kernel.pidfdOpen(target);
   const rootFd = openSync(`/proc/${target}/root`, O_PATH | O_DIRECTORY);
+  const confineFd = sealedFile(kernel, 'confine', readFileSync(path.join(path.dirname(self), CONFINE)));
+  const plan = confinement(kernel, loaded, target, insecure);
+  const userNamespace = otherUserNamespace(target) ? targetFd : undefined;
+  const podFilter = podFilterProgram(pod, {
+    allCapabilities: insecure.DisableCapabilities,
+    devicePrograms: cgroupMode(mounted) === 'unified' && userNamespace === undefined,
+  });
   // Before anything of the pod runs.
-  joinCgroupsOf(target, mounted);
+  const cgroup = joinCgroupsOf(target, mounted);
   enterNamespaces(kernel, targetFd, rootFd);
   const [program = '', ...words] = command;
   const executable = lookUpProgram('/', program, { cwd: '/', path: environmentValue(environment, 'PATH') });
-  confine(kernel, loaded, insecure.DisableCapabilities);
-  return runCommand(kernel, pid, { executable, argv: [program, ...words], environment });
+  const reason = diagnoseExecutable(executable);
+  if (reason !== undefined) {
+    writeStderr(`${reason}\n`);
+    return EXIT_EXEC;
+  }
+  kernel.setGroups([]);
+  const planFd = sealedFile(
+    kernel,
+    'plan',
+    encodePlan({
+      ...plan,
+      ...(userNamespace === undefined ? {} : { userNamespace }),
+      ...(cgroup === undefined ? {} : { cgroup }),
+    }),
+  );
+  // What PID 1 of the pod was born with.
+  kernel.setSeccompFilter(podFilter);
+  return execOpenProgram(
+    confineFd,
+    ['confine', String(planFd), executable, program, ...words],
+    variables(environment),
+    { ...limits, keepOpen: [planFd, userNamespace, cgroup].filter((fd) => fd !== undefined) },
+  );
 }
 
 function chooseApp({ apps }: LoadedPod, name: string | undefined): LoadedApp {
   const app = name === undefined ? apps[0] : apps.find((candidate) => candidate.name === name);
   if (app === undefined) throw new NspawnError('no-such-app', `no app ${quote(name ?? '')} in the pod`);
   return app;
+}
+
+function confinement(
+  kernel: Kernel,
+  { app }: LoadedApp,
+  target: number,
+  { DisableCapabilities, DisableSeccomp }: RuntimeConfig['InsecureOptions'],
+): ConfinePlan {
+  const filter = DisableSeccomp ? undefined : seccompFilter(app);
+  const { bounding, fixed } = privilegesOf(target);
+  return {
+    bounding: bounding & (DisableCapabilities ? kernel.boundingCapabilities() : maskOf(boundingSet(app))),
+    noNewPrivileges: noNewPrivileges(app, 0, false) || fixed,
+    ...(filter === undefined ? {} : { filter: compileSeccomp(verdictsOf(filter)) }),
+  };
+}
+
+// proc_pid_status(5). nspawn leaves out capabilities that mean nothing in a user namespace; apps of other users than root
+// cannot gain privileges because of their filter.
+function privilegesOf(pid: number): { bounding: bigint; fixed: boolean } {
+  const status = readFileSync(`/proc/${pid}/status`, 'latin1');
+  const bounding = /^CapBnd:\t([0-9a-f]+)$/m.exec(status)?.[1] ?? '0';
+  return { bounding: BigInt(`0x${bounding}`), fixed: /^NoNewPrivs:\t1$/m.test(status) };
+}
+
+// A name the kernel does not know grants nothing.
+function maskOf(names: readonly string[]): bigint {
+  return names.reduce((mask, name) => {
+    const number = capabilityNumber(name);
+    return number === undefined ? mask : mask | (1n << BigInt(number));
+  }, 0n);
+}
+
+function otherUserNamespace(pid: number): boolean {
+  return readlinkSync(`/proc/${pid}/ns/user`) !== readlinkSync('/proc/self/ns/user');
 }
 
 function enterNamespaces(kernel: Kernel, targetFd: number, rootFd: number): void {
@@ -104,49 +173,10 @@ function enterNamespaces(kernel: Kernel, targetFd: number, rootFd: number): void
   }
 }
 
-// What this thread is not allowed, its children are not either.
-function confine(kernel: Kernel, { app }: LoadedApp, allCapabilities: boolean): void {
-  kernel.setCloseOnExecFrom(3);
-  kernel.setGroups([]);
-  kernel.clearAmbient();
-  if (!allCapabilities) {
-    const kept = new Set(boundingSet(app).map(capabilityNumber));
-    for (let number = 0; number <= kernel.lastCapability(); number += 1) {
-      if (!kept.has(number)) kernel.dropBoundingCapability(number);
-    }
-  }
-  const sets = kernel.capGet();
-  kernel.capSet({ ...sets, inheritable: 0n });
-  if (noNewPrivileges(app, 0, false)) kernel.setNoNewPrivileges();
-}
-
-interface Command {
-  readonly executable: string;
-  readonly argv: readonly string[];
-  readonly environment: readonly { readonly name: string; readonly value: string }[];
-}
-
-function runCommand(kernel: Kernel, pid: number, { executable, argv, environment }: Command): number {
-  const variables = Object.create(null) as Record<string, string>;
-  for (const { name, value } of environment) variables[name] = value;
-  // The terminal sends these to us, too; the command decides what becomes of them.
-  for (const signal of ['SIGINT', 'SIGQUIT', 'SIGHUP'] as const) process.on(signal, () => {});
-  const { status, signal, error } = spawnSync(executable, argv.slice(1), {
-    argv0: argv[0] ?? executable,
-    env: variables,
-    cwd: '/',
-    stdio: 'inherit',
-  });
-  if (error !== undefined) {
-    if (!hasCode(error, 'ENOENT') && !hasCode(error, 'EACCES')) throw error;
-    writeStderr(`${diagnoseExecutable(executable) ?? `Error: Unable to execute ${quote(executable)}`}\n`);
-    return EXIT_EXEC;
-  }
-  if (signal !== null) {
-    const number = osConstants.signals[signal];
-    if (number !== SIGKILL) kernel.resetSignal(number);
-    kernel.kill(pid, number);
-    return 128 + number;
-  }
-  return status ?? EXIT_EXEC;
+function variables(
+  environment: readonly { readonly name: string; readonly value: string }[],
+): Record<string, string> {
+  const result = Object.create(null) as Record<string, string>;
+  for (const { name, value } of environment) result[name] = value;
+  return result;
 }

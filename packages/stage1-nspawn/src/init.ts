@@ -1,41 +1,60 @@
 // The run entry point: prepares the pod on the host and becomes systemd-nspawn (contract 2.2). Has rkt's pid and the
 // pod directory as its working directory.
 
+import { readFileSync, writeFileSync } from 'node:fs';
+
 import { EXIT_FAILURE } from '@rkt/diagnostics/exit';
 import { writeStderr } from '@rkt/diagnostics/logger';
+import { hasCode } from '@rkt/diagnostics/rkt-error';
 import { cgroupMode, hierarchies, readCgroups } from '@rkt/linux/cgroup';
 import type { CgroupHierarchy } from '@rkt/linux/cgroup';
-import { CLONE_NEWNS, MS_REC, MS_SHARED, MS_SLAVE } from '@rkt/linux/constants';
+import { CAP_SYS_RESOURCE, CLONE_NEWNS, MS_REC, MS_SHARED, MS_SLAVE } from '@rkt/linux/constants';
 import { execProgram, nofileLimitAtStart } from '@rkt/linux/exec';
 import type { Kernel } from '@rkt/linux/kernel';
 import { openKernel } from '@rkt/linux/libc';
 import type { RunArguments } from '@rkt/pod-layout/entrypoints';
-import { RKT_SELINUX_CONTEXT, RKT_SELINUX_MOUNT_CONTEXT } from '@rkt/pod-layout/environment';
+import {
+  RKT_INSECURE_LIMITS,
+  RKT_SELINUX_CONTEXT,
+  RKT_SELINUX_MOUNT_CONTEXT,
+} from '@rkt/pod-layout/environment';
+import { parseUidRange, type UidRange } from '@rkt/pod-layout/files';
 import { podDir } from '@rkt/pod-layout/pod-paths';
 import type { PodDir } from '@rkt/pod-layout/pod-paths';
+import { activationSockets } from '@rkt/stage1-base/activation-sockets';
 import { parseRunArguments } from '@rkt/stage1-base/arguments';
 import { lockDescriptor } from '@rkt/stage1-base/lock-fd';
 import { metadataAccess } from '@rkt/stage1-base/metadata';
 import { writePpid } from '@rkt/stage1-base/pids';
-import { createPodCgroup, joinPodCgroup, type PodCgroup } from '@rkt/stage1-base/pod-cgroup';
+import {
+  createPodCgroup,
+  joinPodCgroup,
+  ownHierarchies,
+  type PodCgroup,
+  usableControllers,
+} from '@rkt/stage1-base/pod-cgroup';
 import type { LoadedPod } from '@rkt/stage1-base/pod';
 import { loadPodQuickly } from '@rkt/stage1-base/quick-load-pod';
 import { writeNameFiles } from '@rkt/stage1-base/resolv-hosts';
+import type { Owner } from '@rkt/stage1-base/write-in-root';
 import { writeRuntimeConfig } from '@rkt/stage1-base/write-runtime-config';
+import type { CgroupAbilities } from '@rkt/stage1-systemd/host/isolators';
 import { prepareJournal } from '@rkt/stage1-systemd/host/journal';
 import { currentLimits } from '@rkt/stage1-systemd/host/resource-limits';
 import { mirrorTimeZone } from '@rkt/stage1-systemd/host/time-zone';
 import { writePod } from '@rkt/stage1-systemd/host/write-pod';
 
-import { createUnitSlices, mountCgroups } from './cgroup-mounts.ts';
+import { createUnitSlices, mountCgroups, showUnifiedCgroups } from './cgroup-mounts.ts';
 import type { EntryPointCall } from './entry-point.ts';
 import { NspawnError } from './errors.ts';
 import { linkFlavor } from './flavor.ts';
+import { checkInotify } from './inotify.ts';
 import { hostManager, type HostManager, managerFacts } from './machined.ts';
 import { type PodNetwork, setUpNetwork } from './network.ts';
 import { LOADER, nspawnCommand, nspawnEnvironment, type NspawnPlan } from './nspawn-args.ts';
 import { hideNspawnState } from './nspawn-state.ts';
 import { diagnoseProgram, planApps } from './plan-apps.ts';
+import { podFilterProgram } from './pod-filter.ts';
 import { recordSubcgroup } from './subcgroup.ts';
 import { bringUpLoopback, mountSys, protectSys } from './sys-mount.ts';
 
@@ -50,17 +69,23 @@ export async function init(call: EntryPointCall): Promise<number> {
   const lockFd = lockDescriptor(env);
   const kernel = openKernel();
   const mounted = hierarchies();
-  refuseUserNamespaces(options.privateUsers, mounted);
   const manager = hostManager(managerFacts(pid, readCgroups()));
 
+  checkInotify(kernel);
   const pod = await loadPodQuickly(cwd);
   writeRuntimeConfig(dir, options);
   const hostIpc = sharesHostIpc(options);
+  const users = options.privateUsers === undefined ? undefined : parseUidRange(options.privateUsers);
+  const unified = users !== undefined || cgroupMode(mounted) === 'unified';
   const controllers = usedControllers(pod, options);
   const cgroup = podCgroup(dir, options.uuid, manager, mounted);
   // Before joining: while the kernel moves processes, it makes no cgroup.
-  if (cgroup !== undefined) createUnitSlices(mounted, cgroup.subcgroup, controllers);
-  const joined = cgroup === undefined ? undefined : joinPodCgroup(cgroupsToJoin(cgroup, mounted));
+  const own =
+    cgroup === undefined
+      ? []
+      : ownHierarchies(cgroup, mounted).filter(({ version }) => !unified || version === 2);
+  if (cgroup !== undefined) createUnitSlices(own, cgroup.subcgroup, controllers);
+  const joined = cgroup === undefined ? undefined : joinPodCgroup(cgroup);
   joined?.catch(() => {});
 
   mirrorTimeZone(pod.stage1);
@@ -79,14 +104,20 @@ export async function init(call: EntryPointCall): Promise<number> {
   const terminal = options.interactive && (await onTerminal());
   const limits = currentLimits(nofileLimitAtStart());
   const warn = (line: string): void => writeStderr(`${line}\n`);
+  if (!options.disablePaths && !unified && !own.some((each) => each.controllers.includes('devices'))) {
+    warn('warning: rkt cannot use the devices controller here: apps can open every device they can make');
+  }
   const apps = await planApps(pod, {
     options,
-    roots: { wholeSys: cgroupMode(mounted) === 'unified' },
-    abilities: () => cgroupAbilities(mounted),
+    roots: { wholeSys: unified, ...(users === undefined ? {} : { owner: shiftedRoot(users) }) },
+    users,
+    abilities: () => cgroupAbilities(kernel, mounted, { cgroup, own }),
+    allowUnlimited: env[RKT_INSECURE_LIMITS] === 'true',
     warn,
   });
   await writePod(pod, apps, {
     uuid: options.uuid,
+    warn,
     metadataUrl: metadata?.url,
     interactive: options.interactive,
     protectPaths: !options.disablePaths,
@@ -97,14 +128,20 @@ export async function init(call: EntryPointCall): Promise<number> {
   linkFlavor(dir, pod.stage1);
 
   network.enter();
+  if (network.own && users !== undefined) openLowPorts();
   enterOwnMounts(kernel);
   hideNspawnState(kernel);
   mountSys(kernel, pod.stage1);
   if (network.own) bringUpLoopback(pod.stage1);
-  if (cgroup !== undefined)
-    mountCgroups(kernel, mounted, { root: pod.stage1, subcgroup: cgroup.subcgroup, controllers });
+  if (cgroup !== undefined && !unified)
+    mountCgroups(kernel, own, { root: pod.stage1, subcgroup: cgroup.subcgroup, controllers });
   if (!options.disablePaths) protectSys(kernel, pod.stage1);
+  const filter = podFilterProgram(pod, {
+    allCapabilities: options.disableCapabilities,
+    devicePrograms: unified && users === undefined,
+  });
   await joined;
+  if (users !== undefined && cgroupMode(mounted) !== 'unified') showUnifiedCgroups(kernel);
   writePpid(dir, pid);
 
   const plan: NspawnPlan = {
@@ -124,7 +161,27 @@ export async function init(call: EntryPointCall): Promise<number> {
   };
   const command = nspawnCommand(plan);
   logger.debug(`Execing [${command.join(' ')}]`);
-  return execProgram(LOADER, command, nspawnEnvironment(env, plan), { keepOpen: [lockFd] });
+  confinePod(kernel, filter);
+  const sockets = terminal ? [] : activationSockets(env, pid).descriptors;
+  // Given sockets, nspawn closes all else, except the standard streams: its input, which it does not read, is the lock.
+  if (sockets.length > 0) kernel.duplicateTo(lockFd, 0);
+  const environment = nspawnEnvironment(sockets.length > 0 ? env : { ...env, LISTEN_FDS: undefined }, plan);
+  return execProgram(LOADER, command, environment, { keepOpen: [lockFd, ...sockets] });
+}
+
+// nspawn would do both, but is too slow at the first, and cannot do the second once the first is done.
+function confinePod(kernel: Kernel, filter: Buffer): void {
+  joinNewKeyring(kernel);
+  kernel.setSeccompFilter(filter);
+}
+
+function joinNewKeyring(kernel: Kernel): void {
+  try {
+    kernel.newSessionKeyring();
+  } catch (error) {
+    // The kernel has no keyrings, or whoever started rkt does not give them.
+    if (!['ENOSYS', 'EPERM', 'EACCES'].some((code) => hasCode(error, code))) throw error;
+  }
 }
 
 // The module takes longer to load than most of this function.
@@ -137,6 +194,15 @@ function sharesHostIpc({ ipc = 'auto' }: RunArguments): boolean {
   if (ipc === 'auto' || ipc === 'private') return false;
   if (ipc === 'parent') return true;
   throw new NspawnError('unsupported', `unknown value for --ipc parameter: ${ipc}`);
+}
+
+// The network namespace belongs to the host's users, so a pod with users of its own has no capability in it.
+function openLowPorts(): void {
+  writeFileSync('/proc/sys/net/ipv4/ip_unprivileged_port_start', '0');
+}
+
+function shiftedRoot({ shift }: UidRange): Owner {
+  return { uid: shift, gid: shift };
 }
 
 // Mounts of the host reach the pod, mounts of the pod stay in it.
@@ -158,14 +224,26 @@ function podCgroup(
   return undefined;
 }
 
-function cgroupAbilities(mounted: readonly CgroupHierarchy[]): {
-  version: 1 | 2;
-  controllers: readonly string[];
-} {
+// Limits of a pod whose cgroup others manage hold on hosts with version 2 alone: nspawn mounts version 1 read-only. `own`
+// are the hierarchies that the pod's systemd sees.
+function cgroupAbilities(
+  kernel: Kernel,
+  mounted: readonly CgroupHierarchy[],
+  { cgroup, own }: { readonly cgroup: PodCgroup | undefined; readonly own: readonly CgroupHierarchy[] },
+): CgroupAbilities {
+  const version = cgroupMode(mounted) === 'unified' ? 2 : 1;
+  const managed = version === 2 ? mounted.flatMap(({ controllers }) => controllers) : [];
   return {
-    version: cgroupMode(mounted) === 'unified' ? 2 : 1,
-    controllers: mounted.flatMap(({ controllers }) => controllers),
+    version,
+    controllers: cgroup === undefined ? managed : usableControllers(cgroup, own),
+    leastOomScoreAdjust: leastOomScoreAdjust(kernel),
   };
+}
+
+// proc_pid_oom_score_adj(5): lower than it was takes a capability.
+function leastOomScoreAdjust(kernel: Kernel): number {
+  const canLower = ((kernel.capGet().effective >> BigInt(CAP_SYS_RESOURCE)) & 1n) === 1n;
+  return canLower ? -1000 : Number(readFileSync('/proc/self/oom_score_adj', 'latin1'));
 }
 
 // systemd counts cpu and cpuacct as one.
@@ -182,21 +260,6 @@ function usedControllers({ apps }: LoadedPod, { disablePaths }: RunArguments): s
   return [...new Set([...(disablePaths ? [] : ['devices']), ...limited])];
 }
 
-// On a hybrid host nspawn moves itself in the version 2 tree to where it is in systemd's: no need to wait for that
-// here, and waiting it is, for some 10 ms.
-function cgroupsToJoin(cgroup: PodCgroup, mounted: readonly CgroupHierarchy[]): PodCgroup {
-  if (cgroupMode(mounted) !== 'hybrid') return cgroup;
-  return { ...cgroup, directories: cgroup.directories.filter(({ version }) => version === 1) };
-}
-
 function label<Key extends string>(key: Key, value: string | undefined): { [key in Key]?: string } {
   return value === undefined || value === '' ? {} : ({ [key]: value } as { [key in Key]: string });
-}
-
-// The kernel lets nobody mount cgroup v1 from inside a user namespace, and systemd-nspawn has to.
-function refuseUserNamespaces(privateUsers: string | undefined, mounted: readonly CgroupHierarchy[]): void {
-  if (privateUsers === undefined || cgroupMode(mounted) === 'unified') return;
-  throw new NspawnError('unsupported', 'user namespaces need a host with cgroup v2 alone', {
-    hint: 'run the pod without --private-users',
-  });
 }

@@ -1,4 +1,5 @@
-// Moves this process to where another one is, in every hierarchy. Runs in the enter entry point, on the host.
+// Moves this process, and what it starts, to where another one is, in every hierarchy. Runs in the enter entry point, on
+// the host.
 
 import { closeSync, constants, openSync, writeSync } from 'node:fs';
 import path from 'node:path';
@@ -7,21 +8,25 @@ import { wrap } from '@rkt/diagnostics/rkt-error';
 import { type CgroupHierarchy, type CgroupMembership, readCgroups } from '@rkt/linux/cgroup';
 
 /**
- * Joins the cgroups of process `pid`. In version 1 hierarchies only the calling thread moves, and with it the processes
- * it starts: that does not wait for the kernel, and this process does not count against the app's limits.
+ * Joins the version 1 cgroups of process `pid`, and opens its version 2 cgroup, in which a child can be born. Only the
+ * calling thread moves, and with it the processes it starts: that does not wait for the kernel, as a move in version 2
+ * does, and this process does not count against the app's limits.
  * @throws RktError naming the cgroup
  */
-export function joinCgroupsOf(pid: number, mounted: readonly CgroupHierarchy[]): void {
+export function joinCgroupsOf(pid: number, mounted: readonly CgroupHierarchy[]): number | undefined {
+  let born: number | undefined;
   for (const membership of readCgroups(pid)) {
     const hierarchy = mounted.find((candidate) => isOf(membership, candidate));
     if (hierarchy === undefined) continue;
     const directory = path.join(hierarchy.mountPoint, membership.path);
     try {
-      writeControl(path.join(directory, hierarchy.version === 1 ? 'tasks' : 'cgroup.procs'), '0');
+      if (hierarchy.version === 1) writeControl(path.join(directory, 'tasks'), '0');
+      else born = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY);
     } catch (cause) {
       throw wrap(`unable to join cgroup ${directory}`, cause);
     }
   }
+  return born;
 }
 
 function isOf({ hierarchyId, name, controllers }: CgroupMembership, hierarchy: CgroupHierarchy): boolean {

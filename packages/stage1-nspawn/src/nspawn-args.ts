@@ -1,6 +1,11 @@
 // The command line and environment of systemd-nspawn (contract 2.12). Pure.
 
-import { RKT_LOCK_FD, RKT_SELINUX_CONTEXT, RKT_SELINUX_MOUNT_CONTEXT } from '@rkt/pod-layout/environment';
+import {
+  RKT_INSECURE_LIMITS,
+  RKT_LOCK_FD,
+  RKT_SELINUX_CONTEXT,
+  RKT_SELINUX_MOUNT_CONTEXT,
+} from '@rkt/pod-layout/environment';
 import { nspawnBind } from '@rkt/stage1-base/mounts';
 import type { HostFile } from '@rkt/stage1-base/resolv-hosts';
 import type { AppPlan } from '@rkt/stage1-systemd/host/app-plan';
@@ -85,12 +90,22 @@ function given(option: string, value: string | undefined): string[] {
 }
 
 /** Variables that speak to this program and to none after it. */
-const OURS: readonly string[] = [RKT_LOCK_FD, RKT_SELINUX_CONTEXT, RKT_SELINUX_MOUNT_CONTEXT];
+const OURS: readonly string[] = [
+  RKT_INSECURE_LIMITS,
+  RKT_LOCK_FD,
+  RKT_SELINUX_CONTEXT,
+  RKT_SELINUX_MOUNT_CONTEXT,
+];
 
 /** The environment of nspawn: the caller's, and what steers nspawn. */
 export function nspawnEnvironment(
   env: Readonly<Record<string, string | undefined>>,
-  { debug, hostIpc, protectPaths }: Pick<NspawnPlan, 'debug' | 'hostIpc' | 'protectPaths'>,
+  {
+    debug,
+    hostIpc,
+    protectPaths,
+    privateUsers,
+  }: Pick<NspawnPlan, 'debug' | 'hostIpc' | 'protectPaths' | 'privateUsers'>,
 ): Record<string, string> {
   const result: Record<string, string> = {};
   for (const [name, value] of Object.entries(env)) {
@@ -100,7 +115,10 @@ export function nspawnEnvironment(
   }
   if (!debug) result['SYSTEMD_LOG_LEVEL'] = 'err';
   if (hostIpc) result['SYSTEMD_NSPAWN_SHARE_NS_IPC'] = 'true';
-  if (!protectPaths) result['SYSTEMD_NSPAWN_API_VFS_WRITABLE'] = 'yes';
+  // nspawn does not combine the two: what root of a user namespace may not write, it may not.
+  if (!protectPaths && privateUsers === undefined) result['SYSTEMD_NSPAWN_API_VFS_WRITABLE'] = 'yes';
   result['SYSTEMD_NSPAWN_CONTAINER_SERVICE'] = 'rkt';
+  // The run entry point has installed it.
+  result['SYSTEMD_SECCOMP'] = '0';
   return result;
 }

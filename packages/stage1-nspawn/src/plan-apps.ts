@@ -6,12 +6,14 @@ import path from 'node:path';
 import { O_NONBLOCK, O_RDONLY } from '@rkt/linux/constants';
 import { openInRoot, openRoot } from '@rkt/linux/safe-path';
 import type { RunArguments } from '@rkt/pod-layout/entrypoints';
-import { boundingSet } from '@rkt/stage1-base/capabilities';
+import type { UidRange } from '@rkt/pod-layout/files';
+import { quote } from '@rkt/diagnostics/quote';
+import { boundingSet, REMOVE_SET, RETAIN_SET } from '@rkt/stage1-base/capabilities';
 import { boundDevice } from '@rkt/stage1-base/devices';
 import { findExecutable, workingDirectory } from '@rkt/stage1-base/find-exec';
 import { type BindIntoPod, bindMounts } from '@rkt/stage1-base/mounts';
 import type { LoadedApp, LoadedPod } from '@rkt/stage1-base/pod';
-import { noNewPrivileges, seccompFilter } from '@rkt/stage1-base/seccomp';
+import { noNewPrivileges, SECCOMP_ISOLATORS, seccompFilter } from '@rkt/stage1-base/seccomp';
 import { openKernel } from '@rkt/linux/libc';
 import { resolveCredentials } from '@rkt/stage1-base/user';
 import {
@@ -29,9 +31,16 @@ import type { CgroupAbilities } from '@rkt/stage1-systemd/host/isolators';
 export interface PlanContext {
   readonly options: RunArguments;
   readonly roots: AppRootOptions;
+  /** The range of a pod with users of its own. */
+  readonly users: UidRange | undefined;
   readonly abilities: () => CgroupAbilities;
+  /** Run apps without the limits that the host cannot enforce. */
+  readonly allowUnlimited: boolean;
   readonly warn: Warn;
 }
+
+/** Isolators that are honoured, beside those of resources. */
+const CONFINING: readonly string[] = [RETAIN_SET, REMOVE_SET, ...SECCOMP_ISOLATORS];
 
 /** The plans of all apps, in manifest order. @throws RktError, naming the app's user, program, volume or isolator */
 export async function planApps(pod: LoadedPod, context: PlanContext): Promise<AppPlan[]> {
@@ -41,13 +50,13 @@ export async function planApps(pod: LoadedPod, context: PlanContext): Promise<Ap
 }
 
 async function planApp(pod: LoadedPod, loaded: LoadedApp, context: PlanContext): Promise<AppPlan> {
-  const { options, roots, warn } = context;
+  const { options, roots, users, warn } = context;
   const { app } = loaded;
-  const credentials = resolveCredentials(loaded);
+  const credentials = resolveCredentials(loaded, users);
   const argv = [findExecutable(loaded), ...app.exec.slice(1)];
   const mounts = appMounts(pod, loaded, warn);
   for (const mount of mounts.filter(({ volume }) => volume.kind === 'empty')) {
-    createEmptyVolume(pod.dir, mount.volume);
+    createEmptyVolume(pod.dir, mount.volume, users?.shift);
     if (!mount.implicit || !isDockerImage(loaded)) continue;
     const { fillVolume } = await import('@rkt/stage1-base/fill-volume');
     fillVolume(openKernel(), loaded.rootfs, mount.path, volumeSource(pod.dir, mount.volume));
@@ -73,13 +82,22 @@ async function planApp(pod: LoadedPod, loaded: LoadedApp, context: PlanContext):
 
 // Quantities need the codecs, which take longer to load than everything else here.
 async function resources(
-  { app }: LoadedApp,
-  { abilities, warn }: PlanContext,
+  { app, name }: LoadedApp,
+  { abilities, allowUnlimited, warn }: PlanContext,
 ): Promise<AppPlan['resources']> {
   if ((app.isolators ?? []).length === 0) return [];
-  const { resourceDirectives, RESOURCE_ISOLATORS } = await import('@rkt/stage1-systemd/host/isolators');
-  const asked = app.isolators?.some(({ name }) => RESOURCE_ISOLATORS.includes(name)) === true;
-  return asked ? resourceDirectives(app, abilities(), warn) : [];
+  const { resourceDirectives, RESOURCE_ISOLATORS, unenforceableFor } =
+    await import('@rkt/stage1-systemd/host/isolators');
+  const names = app.isolators?.map((isolator) => isolator.name) ?? [];
+  const ignored = names.filter((each) => !RESOURCE_ISOLATORS.includes(each) && !CONFINING.includes(each));
+  // The standard wants users to know.
+  if (ignored.length > 0) {
+    warn(
+      `warning: app ${quote(name)}: ignoring isolators unknown to rkt: ${[...new Set(ignored)].join(', ')}`,
+    );
+  }
+  if (!names.some((each) => RESOURCE_ISOLATORS.includes(each))) return [];
+  return resourceDirectives(app, abilities(), unenforceableFor(name, allowUnlimited, warn));
 }
 
 /**

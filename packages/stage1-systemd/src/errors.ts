@@ -2,7 +2,7 @@
 
 import { RktError } from '@rkt/diagnostics/rkt-error';
 
-export type SystemdErrorCode = 'bad-event-handler' | 'bad-limit' | 'unsupported';
+export type SystemdErrorCode = 'bad-event-handler' | 'bad-limit' | 'unenforceable' | 'unsupported';
 
 /** An app that asks for what its unit cannot say. */
 export class SystemdError extends RktError<SystemdErrorCode> {}

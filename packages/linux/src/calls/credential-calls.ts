@@ -2,7 +2,7 @@
 // all threads; capabilities and prctl belong to the calling thread only. Runs wherever the kernel is opened.
 
 import { KernelError } from '../errno.ts';
-import { check, lastErrno, lazySymbol } from '../ffi.ts';
+import { addressOf, check, lastErrno, lazySymbol } from '../ffi.ts';
 import type { CredentialCalls } from '../kernel.ts';
 
 const EINVAL = 22;
@@ -11,6 +11,8 @@ const EINVAL = 22;
 const PR_SET_PDEATHSIG = 1;
 const PR_SET_DUMPABLE = 4;
 const PR_SET_KEEPCAPS = 8;
+const PR_SET_SECCOMP = 22;
+const SECCOMP_MODE_FILTER = 2;
 const PR_CAPBSET_READ = 23;
 const PR_CAPBSET_DROP = 24;
 const PR_SET_NO_NEW_PRIVS = 38;
@@ -18,6 +20,9 @@ const PR_GET_NO_NEW_PRIVS = 39;
 const PR_CAP_AMBIENT = 47;
 const PR_CAP_AMBIENT_RAISE = 2;
 const PR_CAP_AMBIENT_CLEAR_ALL = 4;
+
+/** sizeof(struct sock_filter). */
+const SOCK_FILTER_BYTES = 8;
 
 const setgroups = lazySymbol('setgroups', { arguments: ['u64', 'pointer'], return: 'i32' });
 const setresgid = lazySymbol('setresgid', { arguments: ['u32', 'u32', 'u32'], return: 'i32' });
@@ -97,6 +102,16 @@ export const credentialCalls: CredentialCalls = {
   },
   getNoNewPrivileges() {
     return check(prctl(PR_GET_NO_NEW_PRIVS), 'prctl PR_GET_NO_NEW_PRIVS') === 1;
+  },
+  setSeccompFilter(program) {
+    // struct sock_fprog: a count of instructions, padding, their address.
+    const header = Buffer.alloc(16);
+    header.writeUInt16LE(program.length / SOCK_FILTER_BYTES, 0);
+    header.writeBigUInt64LE(addressOf(program), 8);
+    check(
+      prctlSymbol()(PR_SET_SECCOMP, BigInt(SECCOMP_MODE_FILTER), addressOf(header), 0n, 0n),
+      'prctl PR_SET_SECCOMP',
+    );
   },
   setKeepCaps(on) {
     check(prctl(PR_SET_KEEPCAPS, on ? 1 : 0), 'prctl PR_SET_KEEPCAPS');

@@ -33,6 +33,8 @@ const fchmodat2 = lazySyscall({ arguments: ['i64', 'i32', 'pointer', 'u32', 'u32
 // glibc exports mknodat since 2.33 and getdents64 since 2.30 only.
 const mknodat = lazySyscall({ arguments: ['i64', 'i32', 'pointer', 'u32', 'u32'], return: 'i32' });
 const getdents64 = lazySyscall({ arguments: ['i64', 'i32', 'pointer', 'u64'], return: 'i32' });
+const inotifyInit = lazySymbol('inotify_init1', { arguments: ['i32'], return: 'i32' });
+const dup2 = lazySymbol('dup2', { arguments: ['i32', 'i32'], return: 'i32' });
 const mkdirat = lazySymbol('mkdirat', { arguments: ['i32', 'pointer', 'u32'], return: 'i32' });
 const symlinkat = lazySymbol('symlinkat', { arguments: ['pointer', 'i32', 'pointer'], return: 'i32' });
 const linkat = lazySymbol('linkat', {
@@ -195,6 +197,12 @@ export const fileCalls: FileCalls = {
       const errno = lastErrno();
       if (errno !== EINTR) throw new KernelError('flock', errno);
     }
+  },
+  inotifyInit() {
+    return check(inotifyInit()(O_CLOEXEC), 'inotify_init1');
+  },
+  duplicateTo(fd, target) {
+    check(dup2()(fd, target), 'dup2');
   },
   setCloseOnExec(fd, on) {
     // FD_CLOEXEC is the only descriptor flag there is.

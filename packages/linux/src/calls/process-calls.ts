@@ -1,7 +1,8 @@
 // Process, signal and limit calls over libc. Runs wherever the kernel is opened.
 
+import { AT_EMPTY_PATH } from '../constants.ts';
 import { KernelError } from '../errno.ts';
-import { check, firstPath, lastErrno, lazySymbol, lazySyscall, stringArray } from '../ffi.ts';
+import { check, firstPath, lastErrno, lazySymbol, lazySyscall, stringArray, syscallNumber } from '../ffi.ts';
 import type { ProcessCalls } from '../kernel.ts';
 
 // One table for all architectures since kernel 5.1; the C library has these since 2.36 only.
@@ -14,6 +15,15 @@ const execve = lazySymbol('execve', { arguments: ['pointer', 'pointer', 'pointer
 const prlimit = lazySymbol('prlimit64', { arguments: ['i32', 'i32', 'pointer', 'pointer'], return: 'i32' });
 const pidfdOpen = lazySyscall({ arguments: ['i64', 'i32', 'u32'], return: 'i32' });
 const pidfdSendSignal = lazySyscall({ arguments: ['i64', 'i32', 'i32', 'pointer', 'u32'], return: 'i32' });
+
+const execveat = lazySyscall({
+  arguments: ['i64', 'i32', 'pointer', 'pointer', 'pointer', 'i32'],
+  return: 'i32',
+});
+const keyctl = lazySyscall({ arguments: ['i64', 'i32', 'pointer'], return: 'i32' });
+
+// keyctl(2)
+const KEYCTL_JOIN_SESSION_KEYRING = 1;
 
 const SIG_DFL = 0n;
 
@@ -32,6 +42,16 @@ export const processCalls: ProcessCalls = {
     const words = stringArray(argv, 'execve');
     execve()(firstPath(path, 'execve'), words, stringArray(variables, 'execve'));
     throw new KernelError('execve', lastErrno(), { path });
+  },
+  execveFd(fd, argv, variables) {
+    const words = stringArray(argv, 'execveat');
+    const none = firstPath('', 'execveat');
+    const number = syscallNumber(322n, 281n);
+    execveat()(number, fd, none, words, stringArray(variables, 'execveat'), AT_EMPTY_PATH);
+    throw new KernelError('execveat', lastErrno(), { path: argv[0] });
+  },
+  newSessionKeyring() {
+    check(keyctl()(syscallNumber(250n, 219n), KEYCTL_JOIN_SESSION_KEYRING, null), 'keyctl');
   },
   resetSignal(number) {
     check(Number(signal()(number, SIG_DFL)), 'signal', String(number));

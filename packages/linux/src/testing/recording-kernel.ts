@@ -111,6 +111,8 @@ function defaultAnswers(): Kernel {
     syncFs: nothing,
     readDirectoryOnce: () => [],
     flock: nothing,
+    inotifyInit: descriptor,
+    duplicateTo: nothing,
     setCloseOnExec: nothing,
     setCloseOnExecFrom: nothing,
     memfdCreate: descriptor,
@@ -139,6 +141,7 @@ function defaultAnswers(): Kernel {
     clearAmbient: nothing,
     setNoNewPrivileges: nothing,
     getNoNewPrivileges: () => false,
+    setSeccompFilter: nothing,
     setKeepCaps: nothing,
     setParentDeathSignal: nothing,
     setDumpable: nothing,
@@ -148,6 +151,10 @@ function defaultAnswers(): Kernel {
     execve: () => {
       throw new Error('the recording kernel executes nothing');
     },
+    execveFd: () => {
+      throw new Error('the recording kernel executes nothing');
+    },
+    newSessionKeyring: nothing,
     resetSignal: nothing,
     getRlimit: () => ({ soft: 1024n, hard: 4096n }),
     setRlimit: nothing,

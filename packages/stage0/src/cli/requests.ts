@@ -16,6 +16,8 @@ export interface InsecureOptions {
   readonly capabilities: boolean;
   readonly paths: boolean;
   readonly seccomp: boolean;
+  /** Run apps whose limits this host cannot enforce; ours. */
+  readonly limits: boolean;
 }
 
 /** Flags every command takes (contract stage0 1.7). */

@@ -369,6 +369,7 @@ describe('loadConfig', () => {
         capabilities: false,
         paths: false,
         seccomp: false,
+        limits: false,
       },
       ...(dir === undefined ? {} : { dir }),
     });

@@ -22,6 +22,9 @@ import type { UidRange } from '@rkt/pod-layout/files';
 import { BLOCK_SIZE, encodeHeaders, type EntryType, padding, type TarEntry } from './tar-headers.ts';
 
 /** What goes into the ACI. */
+/** The id that stands for all that a user namespace has no name for (user_namespaces(7)). */
+const NOBODY = 65534;
+
 export interface AciSource {
   readonly rootfs: string;
   readonly manifest: string;
@@ -108,15 +111,21 @@ class TreeWriter {
     return first;
   }
 
+  // As the pod sees it: who is none of its users is nobody.
+  #unshifted(id: bigint): number {
+    const { shift, count } = this.#source.privateUsers ?? { shift: 0, count: Infinity };
+    const inPod = Number(id) - shift;
+    return inPod >= 0 && inPod < count ? inPod : NOBODY;
+  }
+
   #describe(path: Buffer, name: Buffer, stat: BigIntStats, type: EntryType): TarEntry {
-    const shift = this.#source.privateUsers?.shift ?? 0;
     const device = type === 'CharacterDevice' || type === 'BlockDevice';
     return {
       name: type === 'Directory' ? Buffer.concat([name, Buffer.from('/')]) : name,
       type,
       mode: Number(stat.mode) & 0o7777,
-      uid: Number(stat.uid) - shift,
-      gid: Number(stat.gid) - shift,
+      uid: this.#unshifted(stat.uid),
+      gid: this.#unshifted(stat.gid),
       sizeBytes: type === 'File' ? Number(stat.size) : 0,
       mtimeNs: stat.mtimeNs,
       ...(type === 'SymbolicLink' && { linkName: readlinkSync(path, { encoding: 'buffer' }) }),

@@ -23,6 +23,7 @@ const SECURE: InsecureOptions = {
   capabilities: false,
   paths: false,
   seccomp: false,
+  limits: false,
 };
 
 describe('finding images', () => {

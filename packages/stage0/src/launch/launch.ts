@@ -12,7 +12,13 @@ import {
   printRunArguments,
   readsMdsRegistration,
 } from '@rkt/pod-layout/entrypoints';
-import { RKT_LOCK_FD, RKT_SELINUX_CONTEXT, RKT_SELINUX_MOUNT_CONTEXT } from '@rkt/pod-layout/environment';
+import {
+  RKT_INSECURE_LIMITS,
+  RKT_LOCK_FD,
+  RKT_SELINUX_CONTEXT,
+  RKT_SELINUX_MOUNT_CONTEXT,
+} from '@rkt/pod-layout/environment';
+import { parseUidRange } from '@rkt/pod-layout/files';
 import { privateUsersFile, stage1Rootfs, type Stage1Root } from '@rkt/pod-layout/pod-paths';
 import { appRootfs, onHost } from '@rkt/pod-layout/stage1-paths';
 
@@ -68,7 +74,9 @@ function setUpRoot(
       during(`error mounting app ${name}`, () => mountApp(pod.dir, root, name, context));
     linkImages(root, apps);
   }
-  for (const { name } of apps) linkMtab(kernel, appRootfs(root, name));
+  const range = readIfThere(privateUsersFile(pod.dir));
+  const shift = range === undefined ? 0 : parseUidRange(range).shift;
+  for (const { name } of apps) linkMtab(kernel, appRootfs(root, name), shift);
   return root;
 }
 
@@ -110,12 +118,15 @@ function execStage1(
   logger.debug(`Pivoting to filesystem ${pod.dir}`);
   logger.debug(`Execing [${[program, ...argv].join(' ')}]`);
   process.chdir(pod.dir);
+  // It is the flag's to say.
+  const { [RKT_INSECURE_LIMITS]: _said, ...inherited } = env;
   return execProgram(
     program,
     [program, ...argv],
     {
-      ...env,
+      ...inherited,
       [RKT_LOCK_FD]: String(pod.lock.fd),
+      ...(global.insecure.limits ? { [RKT_INSECURE_LIMITS]: 'true' } : {}),
       [RKT_SELINUX_CONTEXT]: env[RKT_SELINUX_CONTEXT] ?? '',
       [RKT_SELINUX_MOUNT_CONTEXT]: env[RKT_SELINUX_MOUNT_CONTEXT] ?? '',
     },

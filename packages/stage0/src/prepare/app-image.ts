@@ -1,6 +1,6 @@
 // Puts an app's image into a pod that is being prepared (contract stage0 8.9). Runs in stage0.
 
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { chownSync, mkdirSync, writeFileSync } from 'node:fs';
 
 import { PodError } from '../pod/errors.ts';
 import type { UidRange } from '@rkt/pod-layout/files';
@@ -58,6 +58,8 @@ export async function prepareAppImage(
   }
   const directory = appDir(stage1Rootfs(pod), name);
   mkdirSync(directory, { recursive: true, mode: POD_DIR_MODE });
+  // Nobody but its owner may pass, so that is the pod's root.
+  if (privateUsers !== undefined) chownSync(directory, privateUsers.shift, privateUsers.shift);
   await treeStore.renderInto(key, directory, shiftOf(privateUsers));
 }
 

@@ -39,12 +39,14 @@ export async function newPod(
   if (global.debug && rktGroupId() === undefined) {
     logger.info('group "rkt" not found, will use default gid when rendering images');
   }
-  const overlay = !flags.noOverlay && overlayUsable(data);
+  // An overlay shows files with the owners they have in the tree store; a pod with users of its own needs copies.
+  const overlay = !flags.noOverlay && !flags.privateUsers && overlayUsable(data);
   const pod = createPod(data, newUuid(randomBytes()));
   announce(pod.uuid);
   const shared = holdPrepareLock(data);
   try {
     const context = {
+      data,
       store: fetch.store,
       treeStore: fetch.treeStore,
       logger: createLogger({

@@ -4,7 +4,8 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 
 import type { Logger } from '@rkt/diagnostics/logger';
-import { printUidRange, UID_RANGE_COUNT, type UidRange } from '@rkt/pod-layout/files';
+import type { DataDir } from '@rkt/pod-layout/data-dir';
+import type { UidRange } from '@rkt/pod-layout/files';
 import {
   appsInfoDir,
   overlayPreparedMark,
@@ -14,7 +15,6 @@ import {
   type PodDir,
   podManifestFile,
   podMutationLock,
-  privateUsersFile,
   stage1Dir,
   stage1ManifestFile,
   stage1Rootfs,
@@ -29,8 +29,8 @@ import type { ImageStore } from '../store/store.ts';
 import type { TreeStore } from '../treestore/tree-store.ts';
 import { checkPlatform, prepareAppImage, shiftOf } from './app-image.ts';
 import { linkImages } from './image-links.ts';
-import { PrepareError } from './errors.ts';
 import { checkGivenManifest, generateManifest } from './pod-manifest.ts';
+import { allocateUidRange } from './uid-range.ts';
 
 /** A pod as it was asked for, its images already in the store. */
 export interface PodRequest {
@@ -43,6 +43,7 @@ export interface PodRequest {
 
 /** Where images come from, and who speaks. */
 export interface PrepareContext {
+  readonly data: DataDir;
   readonly store: ImageStore;
   readonly treeStore: TreeStore;
   /** Speaks as `stage0`. */
@@ -54,7 +55,7 @@ type PodApps = readonly { readonly name: string; readonly key: ImageKey }[];
 
 /** Fills the pod directory. The pod is complete once its manifest is there. */
 export async function preparePod(pod: PodDir, request: PodRequest, context: PrepareContext): Promise<void> {
-  const privateUsers = chooseUidRange(request);
+  const privateUsers = request.flags.privateUsers ? allocateUidRange(context.data, pod) : undefined;
   mkdirSync(appsInfoDir(pod), { mode: POD_DIR_MODE });
   await duringAsync('error preparing stage1', () => prepareStage1(pod, request, privateUsers, context));
   const { text, apps } = podManifest(request, context);
@@ -65,7 +66,7 @@ export async function preparePod(pod: PodDir, request: PodRequest, context: Prep
   }
   if (!request.overlay) linkImages(stage1Rootfs(pod), apps);
   context.logger.debug('Writing pod manifest');
-  writeMarks(pod, request, privateUsers, text);
+  writeMarks(pod, request, text);
 }
 
 async function prepareStage1(
@@ -112,31 +113,9 @@ function podManifest(request: PodRequest, { store }: PrepareContext): { text: st
 }
 
 // The manifest is last: a directory without it was never a pod.
-function writeMarks(
-  pod: PodDir,
-  { overlay }: PodRequest,
-  privateUsers: UidRange | undefined,
-  manifest: string,
-): void {
+function writeMarks(pod: PodDir, { overlay }: PodRequest, manifest: string): void {
   writeFileSync(podMutationLock(pod), '', { mode: 0o600 });
   if (overlay) writeFileSync(overlayPreparedMark(pod), '', { mode: POD_FILE_MODE });
-  if (privateUsers !== undefined) {
-    writeFileSync(privateUsersFile(pod), printUidRange(privateUsers), { mode: POD_FILE_MODE });
-  }
   writeFileSync(podManifestFile(pod), manifest, { mode: POD_FILE_MODE });
   writeFileSync(podCreatedMark(pod), '', { mode: POD_FILE_MODE });
-}
-
-const LARGEST_SHIFT = 0x7fff;
-
-function chooseUidRange({ flags, overlay }: PodRequest): UidRange | undefined {
-  if (!flags.privateUsers) return undefined;
-  if (overlay) {
-    throw new PrepareError(
-      'not-supported',
-      'cannot use both overlay and user namespace: not implemented yet. (Try --no-overlay)',
-    );
-  }
-  const slot = 1 + Math.floor(Math.random() * LARGEST_SHIFT);
-  return { shift: slot * UID_RANGE_COUNT, count: UID_RANGE_COUNT };
 }

@@ -13,6 +13,7 @@ import type { AppPlan, PodPlan } from './app-plan.ts';
 import type { InnerBind } from './app-root.ts';
 import { standardStreams } from './io-modes.ts';
 import { HIDDEN_PATHS, READ_ONLY_PATHS } from './protected-paths.ts';
+import { hasSockets, socketUnitName } from './socket-unit.ts';
 import { pathWord } from './unit-words.ts';
 
 /** How long an app may take to end after SIGTERM, before SIGKILL. */
@@ -36,6 +37,7 @@ export function appUnit(plan: AppPlan, pod: PodPlan): UnitOption[] {
   const root = loaded.rootfsInStage1;
   return [
     ...unitSection(loaded),
+    ...(hasSockets(loaded) ? [unit('Requires', socketUnitName(loaded.name))] : []),
     service('Restart', 'no'),
     service('SyslogIdentifier', loaded.name),
     ...streams(loaded, pod),

@@ -3,13 +3,17 @@
 import { parseQuantity, quantityBytes, quantityMilli } from '@rkt/spec/quantity';
 import type { App } from '@rkt/spec/app';
 
+import { quote } from '@rkt/diagnostics/quote';
+
 import { SystemdError } from '../errors.ts';
 
-/** What the host can do. */
+/** What the host can do for a pod. */
 export interface CgroupAbilities {
   readonly version: 1 | 2;
-  /** Controllers that are there, e.g. `cpu`, `memory`. */
+  /** Controllers that the pod's systemd can use, e.g. `cpu`, `memory`. */
   readonly controllers: readonly string[];
+  /** The lowest oom score adjustment that a process of the pod may be given. */
+  readonly leastOomScoreAdjust: number;
 }
 
 /** Largest number of cores whose thousandths an int64 can hold. */
@@ -23,36 +27,62 @@ export const RESOURCE_ISOLATORS: readonly string[] = [
   'os/linux/oom-score-adj',
 ];
 
+/** What becomes of a limit that the host cannot enforce: told, or refused by throwing. */
+export type Unenforceable = (isolator: string, reason: string) => void;
+
 /**
  * The directives of an app's resource isolators, name and value. Of several of one kind the last counts; without a
- * limit nothing is set. What the kernel cannot do is told to `warn` and left out.
- * @throws SystemdError `bad-limit`
+ * limit nothing is set. What the host cannot do is left out when `unenforceable` returns.
+ * @throws SystemdError `bad-limit`, and what `unenforceable` throws
  */
 export function resourceDirectives(
   { isolators = [] }: Pick<App, 'isolators'>,
-  { version, controllers }: CgroupAbilities,
-  warn: (line: string) => void,
+  { version, controllers, leastOomScoreAdjust }: CgroupAbilities,
+  unenforceable: Unenforceable,
 ): [name: string, value: string][] {
   const last = (wanted: string): unknown => isolators.findLast(({ name }) => name === wanted)?.value;
   const limit = (wanted: string): string | undefined =>
     (last(wanted) as { limit?: string } | undefined)?.limit;
-  const supported = (controller: string): boolean => {
+  const supported = (isolator: string, controller: string): boolean => {
     if (controllers.includes(controller)) return true;
-    warn(`warning: resource/${controller} isolator set but support disabled in the kernel, skipping`);
+    unenforceable(isolator, `no pod can use the ${controller} controller here`);
     return false;
   };
   const directives: [string, string][] = [];
   const memory = limit('resource/memory');
-  if (memory !== undefined && supported('memory')) {
+  if (memory !== undefined && supported('resource/memory', 'memory')) {
     directives.push(['MemoryMax', String(quantityBytes(parseQuantity(memory)))]);
   }
   const cpu = limit('resource/cpu');
-  if (cpu !== undefined && supported('cpu')) directives.push(['CPUQuota', `${cpuPercent(cpu)}%`]);
+  if (cpu !== undefined && supported('resource/cpu', 'cpu')) {
+    directives.push(['CPUQuota', `${cpuPercent(cpu)}%`]);
+  }
   const shares = last('os/linux/cpu-shares');
-  if (typeof shares === 'number' && supported('cpu')) directives.push(cpuShares(shares, version));
+  if (typeof shares === 'number' && supported('os/linux/cpu-shares', 'cpu')) {
+    directives.push(cpuShares(shares, version));
+  }
   const score = last('os/linux/oom-score-adj');
-  if (typeof score === 'number') directives.push(['OOMScoreAdjust', String(score)]);
+  if (typeof score === 'number') {
+    if (score >= leastOomScoreAdjust) directives.push(['OOMScoreAdjust', String(score)]);
+    else {
+      const least = `rkt may not go below ${leastOomScoreAdjust} without CAP_SYS_RESOURCE`;
+      unenforceable('os/linux/oom-score-adj', least);
+    }
+  }
   return directives;
+}
+
+/** Refuses, or with `allowed` warns of, what the host cannot enforce for an app. */
+export function unenforceableFor(app: string, allowed: boolean, warn: (line: string) => void): Unenforceable {
+  return (isolator, reason) => {
+    if (!allowed) {
+      throw new SystemdError('unenforceable', `app ${quote(app)}: cannot enforce ${isolator}: ${reason}`, {
+        hint: 'add --insecure-options=limits to run it without',
+      });
+    }
+    // The words of rkt 1.30 (contract 2.20).
+    warn(`warning: ${isolator} isolator set but support disabled in the kernel, skipping`);
+  };
 }
 
 // systemd takes whole percents of one core, at least one.

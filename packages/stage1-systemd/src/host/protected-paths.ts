@@ -8,6 +8,15 @@ export const HIDDEN_PATHS: readonly string[] = [
   '/proc/kcore',
   '/proc/kmem',
   '/proc/mem',
+  // Beyond rkt 1.30 (contract 10.1): what tells of the host, or of other users of it.
+  '/proc/acpi',
+  '/proc/asound',
+  '/proc/key-users',
+  '/proc/keys',
+  '/proc/latency_stats',
+  '/proc/scsi',
+  '/proc/timer_list',
+  '/proc/timer_stats',
   '/sys/firmware',
   '/sys/fs',
   '/sys/hypervisor',
@@ -18,6 +27,8 @@ export const HIDDEN_PATHS: readonly string[] = [
 /** What apps can read only. */
 export const READ_ONLY_PATHS: readonly string[] = [
   '/proc/bus',
+  '/proc/fs',
+  '/proc/irq',
   '/proc/sys/kernel/core_pattern',
   '/proc/sys/kernel/modprobe',
   '/proc/sys/vm/panic_on_oom',

@@ -17,6 +17,7 @@ import type { AppPlan, PodPlan } from './app-plan.ts';
 import { appUnit, appUnitName } from './app-unit.ts';
 import { environmentFile } from './env-file.ts';
 import { podUnits } from './pod-units.ts';
+import { EARLY_TARGET, earlyTarget, hasSockets, socketUnit, socketUnitName } from './socket-unit.ts';
 
 const FILE_MODE = 0o644;
 /** Of an environment with the token of the metadata service in it. */
@@ -29,6 +30,7 @@ const DIAGNOSIS_DIR = '/rkt/diagnosis';
 /** Options of {@link writePod}. */
 export interface WritePodOptions extends PodPlan {
   readonly uuid: string;
+  readonly warn: (line: string) => void;
   /** Of a pod that is registered with the metadata service. */
   readonly metadataUrl?: string | undefined;
   /** Why an app's program cannot be executed, if it cannot. */
@@ -37,11 +39,16 @@ export interface WritePodOptions extends PodPlan {
 
 /** Writes everything into stage1. @throws RktError for an app that no unit can describe */
 export async function writePod(
-  { stage1, apps: loaded }: LoadedPod,
+  { stage1, apps: loaded, manifest }: LoadedPod,
   apps: readonly AppPlan[],
   options: WritePodOptions,
 ): Promise<void> {
   for (const plan of apps) writeUnit(stage1, appUnitName(plan.loaded.name), appUnit(plan, options));
+  const activated = loaded.filter(hasSockets);
+  for (const app of activated) {
+    writeUnit(stage1, socketUnitName(app.name), socketUnit(app, manifest, options.warn));
+  }
+  if (activated.length > 0) writeUnit(stage1, EARLY_TARGET, earlyTarget(activated.map(({ name }) => name)));
   for (const [name, unit] of podUnits(loaded.map(({ name }) => name))) writeUnit(stage1, name, unit);
   mkdirSync(onHost(stage1, ENV_DIR), { recursive: true, mode: DIRECTORY_MODE });
   for (const { loaded: app } of apps) {

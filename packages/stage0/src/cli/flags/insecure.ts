@@ -21,6 +21,8 @@ const EFFECTS: ReadonlyMap<string, readonly InsecureOption[]> = new Map<string, 
   ['capabilities', ['capabilities']],
   ['paths', ['paths']],
   ['seccomp', ['seccomp']],
+  // Not among those of all-run, which is what it was in rkt 1.30.
+  ['limits', ['limits']],
   ['all-fetch', ALL_FETCH],
   ['all-run', ALL_RUN],
   ['all', [...ALL_FETCH, ...ALL_RUN]],
@@ -36,6 +38,7 @@ export const SECURE: InsecureOptions = {
   capabilities: false,
   paths: false,
   seccomp: false,
+  limits: false,
 };
 
 /** What a comma list such as `image,tls` turns off. */

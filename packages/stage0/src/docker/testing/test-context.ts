@@ -37,6 +37,7 @@ export class TestContext implements Disposable {
         capabilities: false,
         paths: false,
         seccomp: false,
+        limits: false,
       },
       keystore: undefined,
       logger: createLogger({ prefix: 'image', debug: true, write: (text) => this.log.push(text.trimEnd()) }),
