@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 
 import { stubFlag, tinyImage } from '../lib/images.ts';
 import { requires } from '../lib/requires.ts';
-import { FAILURE, INSECURE } from '../lib/rkt.ts';
+import { INSECURE } from '../lib/rkt.ts';
 import { suite } from '../lib/suite.ts';
 
 suite('refusals of run', ['root'], (the) => {
@@ -42,13 +42,6 @@ suite('refusals of run', ['root'], (the) => {
     requires(this, 'userns', 'overlayfs');
     const message = 'cannot use both overlay and user namespace: not implemented yet. (Try --no-overlay)';
     await the.rkt.fails([INSECURE, 'run', stub, '--net=none', '--private-users', image], message);
-  });
-
-  it('explains that the default network comes later', async () => {
-    const result = await the.rkt.run([INSECURE, 'run', image]);
-    assert.equal(result.status, FAILURE);
-    assert.match(result.output, /none/);
-    assert.match(result.output, /host/);
   });
 
   for (const [flags, message] of [
