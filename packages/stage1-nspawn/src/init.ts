@@ -15,6 +15,7 @@ import { podDir } from '@rkt/pod-layout/pod-paths';
 import type { PodDir } from '@rkt/pod-layout/pod-paths';
 import { parseRunArguments } from '@rkt/stage1-base/arguments';
 import { lockDescriptor } from '@rkt/stage1-base/lock-fd';
+import { metadataAccess } from '@rkt/stage1-base/metadata';
 import { writePpid } from '@rkt/stage1-base/pids';
 import { createPodCgroup, joinPodCgroup, type PodCgroup } from '@rkt/stage1-base/pod-cgroup';
 import type { LoadedPod } from '@rkt/stage1-base/pod';
@@ -71,6 +72,8 @@ export async function init(call: EntryPointCall): Promise<number> {
     logger.error('failed to setup network', error);
     return EXIT_FAILURE;
   }
+  const metadata = metadataAccess(dir, options, network.hostAddress);
+  if (metadata !== undefined) writeRuntimeConfig(dir, options, metadata);
   const hostname = options.hostname ?? `rkt-${options.uuid}`;
   const hostFiles = writeNameFiles(pod.stage1, { ...options, hostname, addresses: network.addresses });
   const terminal = options.interactive && (await onTerminal());
@@ -84,6 +87,7 @@ export async function init(call: EntryPointCall): Promise<number> {
   });
   await writePod(pod, apps, {
     uuid: options.uuid,
+    metadataUrl: metadata?.url,
     interactive: options.interactive,
     protectPaths: !options.disablePaths,
     limits,

@@ -7,6 +7,7 @@ import type { Kernel } from '@rkt/linux/kernel';
 import { type NetworkSelection, parseNetworkList } from '@rkt/networking/net-list';
 import type { PodNetworks } from '@rkt/networking/setup';
 import type { RunArguments } from '@rkt/pod-layout/entrypoints';
+import { METADATA_LOOPBACK } from '@rkt/pod-layout/metadata-service';
 import { printNetInfo } from '@rkt/pod-layout/net-info';
 import { DEFAULT_LOCAL_CONFIG } from '@rkt/pod-layout/net-paths';
 import { netInfoFile } from '@rkt/pod-layout/pod-paths';
@@ -22,6 +23,8 @@ export interface PodNetwork {
   readonly own: boolean;
   /** First addresses that the pod has on the host's side, for its hosts file. */
   readonly addresses: readonly string[];
+  /** The host as the pod's apps see it; undefined where there is no way to it. */
+  readonly hostAddress?: string | undefined;
   /** Moves this thread into the pod's namespace, where it stays. */
   enter(): void;
 }
@@ -40,7 +43,7 @@ export async function setUpNetwork(
   const selection = parseNetworkList(options.net);
   switch (selection.kind) {
     case 'host':
-      return { own: false, addresses: [], enter: () => undefined };
+      return { own: false, addresses: [], hostAddress: METADATA_LOOPBACK, enter: () => undefined };
     case 'none':
       logger.info('networking namespace with loopback only');
       writeNew(netInfoFile(pod.dir), printNetInfo([]), FILE_MODE);
@@ -81,7 +84,7 @@ async function join(
 function joinedNetwork(
   kernel: Kernel,
   { stage1 }: LoadedPod,
-  { namespace, networks, resolvConf }: PodNetworks,
+  { namespace, networks, resolvConf, forwardable }: PodNetworks,
   { resolvMode }: RunArguments,
 ): PodNetwork {
   if (resolvConf !== undefined && resolvMode === 'default') {
@@ -90,6 +93,7 @@ function joinedNetwork(
   return {
     own: true,
     addresses: networks.flatMap(({ addresses }) => addresses.slice(0, 1).map(({ ip }) => ip)),
+    hostAddress: forwardable?.addresses.find(({ gateway }) => gateway !== undefined)?.gateway,
     enter: () => kernel.setns(namespace.fd, CLONE_NEWNET),
   };
 }

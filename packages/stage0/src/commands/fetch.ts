@@ -18,7 +18,7 @@ export async function run({ global, flags, apps, env }: Invocation<FetchFlags>):
   const pullPolicy = policyOf(flags);
   const config = loadConfig(global);
   const data = await resolveDataDir(global, config);
-  const context = fetchContext({ data, config, global, env });
+  const context = fetchContext({ data, config, global, env, limits: flags.limits });
   using _store = context.store;
   const renders = process.geteuid?.() === 0 && overlaySupport(data).supported;
   const fetchOne = ({ image, signature }: AppRequest, { signal, earlier }: Turn): Promise<ImageKey> =>

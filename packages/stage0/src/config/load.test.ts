@@ -10,6 +10,7 @@ import fc from 'fast-check';
 
 import type { Config } from './config.ts';
 import { resolveDataDir } from './data-dir.ts';
+import { formatMirror } from './docker-mirrors.ts';
 import { loadConfig } from './load.ts';
 
 const V1 = { rktVersion: 'v1' };
@@ -29,11 +30,19 @@ const oauth = (domains: string[], token: string): object => ({
 });
 const paths = (fields: object): object => ({ ...V1, rktKind: 'paths', ...fields });
 const stage1 = (fields: object): object => ({ ...V1, rktKind: 'stage1', ...fields });
+const limits = (fields: object): object => ({ ...V1, rktKind: 'limits', ...fields });
 const docker = (registries: string[], user = 'u'): object => ({
   ...V1,
   rktKind: 'dockerAuth',
   registries,
   credentials: { user, password: 'p' },
+});
+
+const mirrors = (registries: unknown, list: unknown): object => ({
+  ...V1,
+  rktKind: 'dockerMirrors',
+  registries,
+  mirrors: list,
 });
 
 describe('loadConfig', () => {
@@ -93,6 +102,32 @@ describe('loadConfig', () => {
     assert.deepEqual(config.stage1, { name: 'n', version: 'v', location: 'https://x/l2' });
     put('user/stage1.d/t.json', stage1({ name: 'm', version: 'w' }));
     assert.deepEqual(load().stage1, { name: 'm', version: 'w', location: 'https://x/l2' });
+  });
+
+  it('merges limits by field', () => {
+    put('system/limits.d/l.json', limits({ 'max-image-size': '1Gi', 'max-image-ratio': 50 }));
+    put('local/limits.d/l.json', limits({ 'max-image-size': 4096, 'max-image-memory': '256Mi' }));
+    put('user/limits.d/l.json', limits({ 'max-image-entries': 7 }));
+    assert.deepEqual(load().limits, {
+      'max-image-size': 4096,
+      'max-image-ratio': 50,
+      'max-image-memory': 256 << 20,
+      'max-image-entries': 7,
+    });
+  });
+  it('reads mirrors, and gives them back as they are written', () => {
+    const written = ['m.example.com', 'm:5000/a/b', 'http://127.0.0.1:5000', 'https://[::1]:5000/x/'];
+    put('local/mirrors.d/a.json', mirrors(['quay.io', 'x.io'], written));
+    put('user/mirrors.d/a.json', mirrors(['x.io'], []));
+    const { dockerMirrors } = load();
+    assert.deepEqual(dockerMirrors.get('quay.io')?.map(formatMirror), [
+      'm.example.com',
+      'm:5000/a/b',
+      'http://127.0.0.1:5000',
+      '[::1]:5000/x',
+    ]);
+    assert.deepEqual(dockerMirrors.get('quay.io')?.[1], { host: 'm:5000', prefix: 'a/b', scheme: 'https' });
+    assert.deepEqual(dockerMirrors.get('x.io'), []);
   });
 
   it('reads registries of docker and aws credentials', () => {
@@ -176,12 +211,31 @@ describe('loadConfig', () => {
       docker(['r', 'r']),
       /: credentials for docker registry "r" are already specified$/,
     ],
+    ['local/mirrors.d/a.json', mirrors([], ['m']), /: no registries specified$/],
+    [
+      'local/mirrors.d/a.json',
+      mirrors(['r', 'r'], []),
+      /: mirrors of docker registry "r" are already specified$/,
+    ],
+    ['local/mirrors.d/a.json', mirrors(['r'], 'm'), /: "mirrors" is not a list$/],
+    ...['', '/x', 'ftp://m', 'u:p@m', 'm/../x', 'm/X', 'm?x', 'm:99999', 'm x'].map(
+      (text) => ['local/mirrors.d/a.json', mirrors(['r'], [text]), /: bad mirror ".*", use \[http:/] as const,
+    ),
+    ['local/auth.d/a.json', mirrors(['r'], []), /auth\.d" takes kinds "auth", "dockerAuth"/],
     ['local/paths.d/a.json', paths({ data: 'x' }), /: data directory must be an absolute path$/],
     [
       'local/paths.d/a.json',
       paths({ 'stage1-images': 'x' }),
       /: stage1 images directory must be an absolute path$/,
     ],
+    ...['', '-1', 'many', 0, -1, 1.5, 2 ** 60, [1], true].map(
+      (value) =>
+        [
+          'local/limits.d/a.json',
+          limits({ 'max-image-size': value }),
+          /: "max-image-size" is not a positive whole number/,
+        ] as const,
+    ),
     ['local/stage1.d/a.json', stage1({ name: 'n' }), /: invalid stage1 configuration: .*version/],
     ['local/stage1.d/a.json', stage1({ version: 'v' }), /: invalid stage1 configuration: .*name/],
     [
@@ -274,6 +328,11 @@ describe('loadConfig', () => {
     put('local/stage1.d/a.json', stage1({ location: '/a' }));
     put('local/stage1.d/b.json', stage1({ location: '/b' }));
     assert.match(failure(), /location is already specified$/);
+  });
+  it('refuses a limit twice in one directory', () => {
+    put('local/limits.d/a.json', limits({ 'max-image-ratio': 1 }));
+    put('local/limits.d/b.json', limits({ 'max-image-ratio': 1 }));
+    assert.match(failure(), /b\.json": max-image-ratio is already specified$/);
   });
   it('refuses a file where a directory should be', () => {
     put('local/auth.d', 'x');

@@ -9,6 +9,7 @@ import { type ImageStore, openStore } from '../store/store.ts';
 import { TreeStore } from '../treestore/tree-store.ts';
 import { type Keystore, openKeystore } from '../trust/keystore.ts';
 import { besideProgress } from './progress.ts';
+import { archiveLimits, type ArchiveLimits, type LimitValues } from '../unpack/limits.ts';
 
 /** Where images come from, where they go, and on whose terms. */
 export interface FetchContext {
@@ -25,6 +26,8 @@ export interface FetchContext {
   /** For the proxy variables. */
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string;
+  /** How much an image may cost. */
+  readonly limits: ArchiveLimits;
   /** Ends what is being fetched. */
   readonly signal?: AbortSignal;
   /** Several images at the same time: what is shown of each says which it is. */
@@ -37,11 +40,14 @@ export function fetchContext({
   config,
   global,
   env = {},
+  limits = {},
 }: {
   readonly data: DataDir;
   readonly config: Config;
   readonly global: GlobalFlags;
   readonly env?: Readonly<Record<string, string>>;
+  /** Given on the command line; they count before those of `config`. */
+  readonly limits?: LimitValues;
 }): FetchContext {
   const write = (text: string): void => besideProgress(() => writeStderr(text));
   const logger = createLogger({ prefix: 'image', debug: global.debug, write });
@@ -57,5 +63,6 @@ export function fetchContext({
     trustKeysFromHttps: global.trustKeysFromHttps,
     env,
     cwd: process.cwd(),
+    limits: archiveLimits(config.limits, limits),
   };
 }

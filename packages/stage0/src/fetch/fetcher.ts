@@ -1,12 +1,10 @@
 // Fetches one image by what its reference is: a file, a URL, a name (contract stage0 4.3). Runs in stage0.
 
-import { quote } from '@rkt/diagnostics/quote';
 import type { ImageKey } from '@rkt/spec/image-id';
 
 import type { PullPolicy } from '../cli/requests.ts';
 import type { ImageReference } from '../image-ref/parse.ts';
 import type { FetchContext } from './context.ts';
-import { FetchError } from './errors.ts';
 import { fetchFile } from './file-fetcher.ts';
 import { fetchName } from './name-fetcher.ts';
 
@@ -32,22 +30,13 @@ export async function fetchReference(
       return fetchUrl(context, reference, options);
     }
     case 'docker':
-      return fetchDocker(context, reference.reference, options.pullPolicy);
+    case 'oci':
+    case 'oci-archive':
+    case 'docker-archive': {
+      const { fetchContainerImage } = await import('./docker-fetcher.ts');
+      return fetchContainerImage(context, reference, options);
+    }
     case 'name':
       return fetchName(context, reference, options);
   }
-}
-
-function fetchDocker({ store, logger }: FetchContext, reference: string, policy: PullPolicy): ImageKey {
-  const url = `docker://${reference}`;
-  const stored = policy === 'update' ? undefined : store.findRemote(url);
-  if (stored !== undefined) {
-    logger.debug(`using image from local store for url ${url}`);
-    store.touch(stored.key);
-    return stored.key;
-  }
-  throw new FetchError(
-    policy === 'never' ? 'image-not-found' : 'not-supported',
-    `unable to fetch docker image from URL ${quote(url)}: not in the store, and this version cannot convert docker images`,
-  );
 }

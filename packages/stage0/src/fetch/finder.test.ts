@@ -11,6 +11,7 @@ import type { InsecureOptions, PullPolicy } from '../cli/requests.ts';
 import { EMPTY_CONFIG } from '../config/config.ts';
 import { TestStore } from '../store/testing/test-store.ts';
 import { type Keystore, openKeystore } from '../trust/keystore.ts';
+import { DEFAULT_LIMITS } from '../unpack/limits.ts';
 import { type FetchContext, fetchImage, findImage } from './finder.ts';
 
 const SECURE: InsecureOptions = {
@@ -41,6 +42,7 @@ describe('finding images', () => {
       trustKeysFromHttps: false,
       env: {},
       cwd: the.tmp.path,
+      limits: DEFAULT_LIMITS,
     };
   });
   afterEach(() => the[Symbol.dispose]());
@@ -76,7 +78,7 @@ describe('finding images', () => {
     const [message = ''] = await failure(fetched('example.com/none:2', 'never'));
     assert.match(message, /^unable to fetch image from image name "example.com\/none:2": not in the store/);
     assert.match(
-      String(await failure(fetched('docker://busybox'))),
+      String(await failure(fetched('docker://busybox', 'never'))),
       /unable to fetch docker image from URL "docker:\/\/busybox"/,
     );
   });

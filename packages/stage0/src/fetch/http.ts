@@ -16,10 +16,16 @@ import { proxyFor } from './proxy.ts';
 
 /** How requests are made. */
 export interface HttpOptions {
-  readonly method?: 'GET' | 'HEAD';
+  readonly method?: 'GET' | 'HEAD' | 'POST';
   readonly headers?: Readonly<Record<string, string>>;
+  /** Of a POST; never sent to where a redirect leads. */
+  readonly form?: URLSearchParams;
   /** Accept any certificate. */
   readonly insecureTls: boolean;
+  /** Certificates for the first host; where a redirect leads to another one, they do not count. */
+  readonly tls?: TlsFiles;
+  /** How near the server is that named this address: rkt may be sent no nearer than to that. Nobody by default. */
+  readonly namedBy?: Nearness;
   /** Headers that log in, for the first request only: redirects never get them. AWS signs the method, too. */
   readonly login: Headers | ((method: 'GET' | 'HEAD') => Headers);
   /** For the proxy variables and those that name the trusted certificates. */
@@ -29,6 +35,14 @@ export interface HttpOptions {
   /** Ends the request and its body. */
   readonly signal?: AbortSignal;
   readonly times?: Partial<HttpTimes>;
+}
+
+/** Certificates in PEM form. */
+export interface TlsFiles {
+  /** Authorities to trust besides those of the system. */
+  readonly ca: readonly string[];
+  /** What identifies us, with its key. */
+  readonly client?: { readonly cert: string; readonly key: string };
 }
 
 /** How long to wait for a server. */
@@ -48,6 +62,8 @@ const TIMES: HttpTimes = { connectMs: 30_000, answerMs: 60_000, paceMs: 60_000, 
 export interface HttpResponse {
   readonly status: number;
   readonly body: IncomingMessage;
+  /** How near the server is that answered. */
+  readonly server: Nearness;
   header(name: string): string | undefined;
 }
 
@@ -58,21 +74,28 @@ const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 export async function httpRequest(url: URL, options: HttpOptions): Promise<HttpResponse> {
   const { method = 'GET', login, cookies = new CookieJar() } = options;
   const headers: Record<string, string> = {
+    ...(options.form !== undefined && { 'Content-Type': 'application/x-www-form-urlencoded' }),
     'User-Agent': `rkt/${buildInfo.version}`,
     // The bytes that were published are what is hashed and signed.
     'Accept-Encoding': 'identity',
     ...options.headers,
-    ...(typeof login === 'function' ? login(method) : login),
+    ...(typeof login === 'function' ? login(method === 'HEAD' ? 'HEAD' : 'GET') : login),
   };
   let target = url;
-  let origin: Nearness = 'loopback';
+  let origin: Nearness = options.namedBy ?? 'loopback';
+  if (!mayRedirect(origin, nearness(url.hostname))) throw localRedirect(url);
   for (let hops = 0; hops <= MAX_REDIRECTS; hops += 1) {
-    const body = await sendRequest(target, { ...headers, ...cookies.headersFor(target) }, options, origin);
+    const { tls, ...others } = options;
+    const ours = tls !== undefined && target.host === url.host ? { ...others, tls } : others;
+    const body = await sendRequest(target, { ...headers, ...cookies.headersFor(target) }, ours, origin);
     cookies.store(target, body.headers['set-cookie']);
     const status = body.statusCode ?? 0;
     const location = body.headers.location;
-    if (!REDIRECTS.has(status) || location === undefined) return response(status, body);
-    if (hops === 0) origin = nearnessOf(target, body, options);
+    const server = nearnessOf(target, body, options);
+    if (!REDIRECTS.has(status) || location === undefined || method === 'POST') {
+      return response(status, body, server);
+    }
+    if (hops === 0) origin = server;
     body.destroy();
     target = redirectTarget(target, location, origin);
     forget(headers, login);
@@ -91,10 +114,11 @@ function nearnessOf(url: URL, { socket }: IncomingMessage, { env }: HttpOptions)
   return nearness((direct ? socket.remoteAddress : undefined) ?? url.hostname);
 }
 
-function response(status: number, body: IncomingMessage): HttpResponse {
+function response(status: number, body: IncomingMessage, server: Nearness): HttpResponse {
   return {
     status,
     body,
+    server,
     header: (name) => {
       const value = body.headers[name];
       return Array.isArray(value) ? value.join(', ') : value;
@@ -127,7 +151,7 @@ async function sendRequest(
   options: HttpOptions,
   origin: Nearness,
 ): Promise<IncomingMessage> {
-  const { method = 'GET', signal } = options;
+  const { method = 'GET', signal, form } = options;
   const secure = url.protocol === 'https:';
   const { Agent, request } = secure ? await import('node:https') : await import('node:http');
   const proxy = proxyFor(url, options.env);
@@ -151,14 +175,14 @@ async function sendRequest(
   });
   watchAnswer(url, outgoing, secure, times);
   outgoing.on('error', (error) => reject(networkError(url, error)));
-  outgoing.end();
+  outgoing.end(form?.toString());
   return promise;
 }
 
-async function tlsOptions({ insecureTls, env }: HttpOptions): Promise<AgentOptions> {
-  if (insecureTls) return { rejectUnauthorized: false };
+async function tlsOptions({ insecureTls, env, tls }: HttpOptions): Promise<AgentOptions> {
+  if (insecureTls) return { rejectUnauthorized: false, ...tls?.client };
   const { systemTrust } = await import('./system-certificates.ts');
-  return { rejectUnauthorized: true, secureContext: systemTrust(env) };
+  return { rejectUnauthorized: true, secureContext: systemTrust(env, tls) };
 }
 
 type Lookup = NonNullable<RequestOptions['lookup']>;

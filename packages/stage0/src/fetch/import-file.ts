@@ -4,7 +4,7 @@ import { overlaySupport } from '@rkt/linux/overlay';
 import { openKernel } from '@rkt/linux/libc';
 import type { ImageKey } from '@rkt/spec/image-id';
 
-import type { ImportInspector } from '../store/import.ts';
+import type { ImportInspector, ImportOptions } from '../store/import.ts';
 import type { FileIdentity } from '../store/rows.ts';
 import type { ImageStore } from '../store/store.ts';
 import type { FetchContext } from './context.ts';
@@ -44,32 +44,43 @@ export async function importFile(
 }
 
 async function importNow(
-  { store, treeStore }: FetchContext,
+  { store, treeStore, limits }: FetchContext,
   fd: number,
   name: string,
   { latest = false, unpack = true, remember, progress, inspector }: ImportFileOptions,
 ): Promise<ImageKey> {
   const options = {
     latest,
+    limits,
     ...(remember !== undefined && { remember }),
     ...(progress !== undefined && { progress }),
     ...(inspector !== undefined && { inspector }),
   };
-  if (!unpack || !canUnpack(store.data)) return store.importAci({ fd, name }, options);
+  return importWithTree({ store, treeStore }, unpack, (further) =>
+    store.importAci({ fd, name }, { ...options, ...further }),
+  );
+}
+
+/**
+ * Lets `importImage` make an image and, where trees can be used and `unpack` asks for it, its tree in the same pass.
+ * `rootfs` is given the files; `sync` must be called when there are no more.
+ */
+export async function importWithTree(
+  { store, treeStore }: Pick<FetchContext, 'store' | 'treeStore'>,
+  unpack: boolean,
+  importImage: (options: Pick<ImportOptions, 'rootfs' | 'sync'>) => Promise<ImageKey>,
+): Promise<ImageKey> {
+  if (!unpack || !canUnpack(store.data)) return importImage({});
   const staged = await treeStore.stage();
   try {
-    const key = await store.importAci(
-      { fd, name },
-      {
-        ...options,
-        rootfs: staged.writer,
-        sync: (blobFd) => {
-          staged.complete();
-          // One flush for the blob and the tree: both are on the same file system.
-          openKernel().syncFs(blobFd);
-        },
+    const key = await importImage({
+      rootfs: staged.writer,
+      sync: (blobFd) => {
+        staged.complete();
+        // One flush for the blob and the tree: both are on the same file system.
+        openKernel().syncFs(blobFd);
       },
-    );
+    });
     await treeStore.adopt(staged, key);
     return key;
   } finally {

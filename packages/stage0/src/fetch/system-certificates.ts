@@ -7,6 +7,8 @@ import path from 'node:path';
 import { createSecureContext, type SecureContext } from 'node:tls';
 import { X509Certificate } from 'node:crypto';
 
+import type { TlsFiles } from './http.ts';
+
 type Environment = Readonly<Record<string, string>>;
 
 const BUNDLES = [
@@ -22,9 +24,18 @@ const DIRECTORIES = ['/etc/ssl/certs', '/etc/pki/tls/certs'];
 const MIN_TLS_VERSION = 'TLSv1.2';
 
 let loaded: { readonly source: string; readonly context: SecureContext } | undefined;
+const withFiles = new WeakMap<TlsFiles, SecureContext>();
 
-/** What servers are verified against. Read once for each setting of the variables. */
-export function systemTrust(env: Environment): SecureContext {
+/**
+ * What servers are verified against: the system's authorities, and those of `files` besides. Read once for each setting
+ * of the variables, and for each `files`.
+ */
+export function systemTrust(env: Environment, files?: TlsFiles): SecureContext {
+  if (files !== undefined) {
+    const known = withFiles.get(files) ?? makeContext([...systemCertificates(env), ...files.ca], files);
+    withFiles.set(files, known);
+    return known;
+  }
   const source = `${env['SSL_CERT_FILE'] ?? ''}\n${env['SSL_CERT_DIR'] ?? ''}`;
   if (loaded?.source !== source) loaded = { source, context: makeContext(systemCertificates(env)) };
   return loaded.context;
@@ -72,9 +83,9 @@ function certificatesIn(text: string): string[] {
   return text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
 }
 
-function makeContext(certificates: readonly string[]): SecureContext {
+function makeContext(certificates: readonly string[], files?: TlsFiles): SecureContext {
   const make = (ca: readonly string[]): SecureContext =>
-    createSecureContext({ ca: [...ca], minVersion: MIN_TLS_VERSION });
+    createSecureContext({ ca: [...ca], minVersion: MIN_TLS_VERSION, ...files?.client });
   try {
     return make(certificates);
   } catch {
