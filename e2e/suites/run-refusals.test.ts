@@ -3,8 +3,7 @@
 import assert from 'node:assert/strict';
 
 import { stubFlag, tinyImage } from '../lib/images.ts';
-
-import { FAILURE, INSECURE } from '../lib/rkt.ts';
+import { INSECURE } from '../lib/rkt.ts';
 import { suite } from '../lib/suite.ts';
 
 suite('refusals of run', ['root'], (the) => {
@@ -36,13 +35,6 @@ suite('refusals of run', ['root'], (the) => {
       [INSECURE, 'run', stub, '--net=none', labelled({ os: 'freebsd', arch: 'amd64' })],
       'bad os "freebsd"',
     );
-  });
-
-  it('explains that the default network comes later', async () => {
-    const result = await the.rkt.run([INSECURE, 'run', image]);
-    assert.equal(result.status, FAILURE);
-    assert.match(result.output, /none/);
-    assert.match(result.output, /host/);
   });
 
   for (const [flags, message] of [
