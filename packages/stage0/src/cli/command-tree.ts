@@ -99,6 +99,7 @@ export const COMMAND_TREE: CommandNode = {
       ],
     },
     { name: 'list', summary: 'List pods', spec: pods((specs) => specs.list) },
+    { name: 'logs', summary: 'Print what the apps of a pod wrote', spec: pods((specs) => specs.logs) },
     {
       name: 'prepare',
       summary: 'Make a pod ready without running it',
