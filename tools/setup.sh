@@ -9,6 +9,7 @@ cd "$(dirname "$0")/.."
 # libatomic1   the pinned node and dist/rkt link it        tcc            builds the launcher of the stage1 images
 # ca-certificates: https to the registries                 busybox-static the image of quickstart and of the tests
 # debootstrap  the real Debian image of e2e and bench      systemd        systemd-analyze and systemd-escape judge units
+# zsh, fish    completion scripts are tried in them       mandoc, groff-base: judges of man pages
 # gnupg        keys and signatures of the tests            openssl        certificates of the tests' servers
 packages='
 libatomic1:/usr/lib/x86_64-linux-gnu/libatomic.so.1
@@ -27,6 +28,10 @@ bzip2:bzip2
 git:git
 gnupg:gpg
 openssl:openssl
+zsh:zsh
+fish:fish
+mandoc:mandoc
+groff-base:groff
 '
 
 missing=
