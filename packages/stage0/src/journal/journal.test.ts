@@ -119,9 +119,7 @@ describe('journal files', () => {
     assert.throws(
       () =>
         readAll(
-          changed((copy) =>
-            copy.writeUInt8(2, Number(copy.readUInt32LE(copy.readUInt32LE(array + 24) + 64)) + 1),
-          ),
+          changed((copy) => copy.writeUInt8(2, copy.readUInt32LE(copy.readUInt32LE(array + 24) + 64) + 1)),
         ),
       /compressed by lz4, which rkt cannot read/,
     );
