@@ -8,10 +8,10 @@ import { isFinished } from '@rkt/pod-layout/lifecycle';
 
 import type { Invocation, LogsFlags } from '../cli/requests.ts';
 import { resolveDataDir } from '../config/data-dir.ts';
-import { entryFormatter } from '../journal/format.ts';
-import type { Journal } from '../journal/journal.ts';
-import type { JournalEntry } from '../journal/journal-file.ts';
-import { appOf, openPodJournal } from '../journal/pod-journal.ts';
+import { entryFormatter } from '../logs/format.ts';
+import type { Journal } from '../logs/journal.ts';
+import type { JournalEntry } from '../logs/journal-file.ts';
+import { appOf, openPodJournal } from '../logs/pod-journal.ts';
 import { chooseApp } from '../pod/choose-app.ts';
 import { during } from '../pod/context.ts';
 import { readUuidFile, resolvePod } from '../pod/find.ts';
