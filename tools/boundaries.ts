@@ -59,6 +59,8 @@ const TABLES: ReadonlySet<string> = new Set(['packages/stage1-base/src/seccomp-s
 const LAYOUT_NAMES: readonly string[] = [
   'appsinfo',
   'mds-registered',
+  'mds-registration',
+  'metadata-svc.sock',
   'net-info.json',
   'overlay-prepared',
   'pod-created',
@@ -201,6 +203,11 @@ export function checkBoundaries(root: string = workspaceRoot): string[] {
       const lines = text.split('\n').length - 1;
       const most = isTest(file) ? MAX_TEST_LINES : MAX_LINES;
       if (lines > most && !TABLES.has(file)) found.push(`${file}: ${lines} lines, at most ${most}`);
+      if (/\bnumRuns: \d/.test(text)) {
+        found.push(
+          `${file}: numRuns is a number: take runs(N) of @rkt/property-runs/runs, which npm run fuzz raises`,
+        );
+      }
       for (const imported of importsOf(text)) {
         const problem = checkImport(file, owner, imported, packages);
         if (problem !== undefined) found.push(problem);

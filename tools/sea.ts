@@ -7,7 +7,8 @@
 //  - node:ffi prints an ExperimentalWarning, which is no business of the user's;
 //  - SIGUSR1 opens no debugger on a program that runs as root;
 //  - a start makes a megabyte of garbage, where V8 first collects, with threads that wait for each other: 4 ms. With
-//    more room it does not come to that, and one thread beside our own is enough for what is left.
+//    more room it does not come to that, and one thread beside our own is enough for what is left. No more room than
+//    that: fetching a large image would make it 64 MB of young garbage;
 //    Flags that change what V8 compiles would make it refuse the code caches of node and ours; these do not.
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -31,7 +32,12 @@ const cachedData = new Uint8Array(getRawAsset(special ? 'special-cache' : 'cache
 new Script(text, { filename: 'rkt.cjs', cachedData }).runInThisContext()(require, module, exports, __filename, __dirname);
 `;
 
-const NODE_FLAGS = ['--disable-warning=ExperimentalWarning', '--min-semi-space-size=8', '--v8-pool-size=1'];
+const NODE_FLAGS = [
+  '--disable-warning=ExperimentalWarning',
+  '--min-semi-space-size=8',
+  '--max-semi-space-size=8',
+  '--v8-pool-size=1',
+];
 
 const WRAPPER_START = '(function (require, module, exports, __filename, __dirname) {';
 

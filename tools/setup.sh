@@ -10,6 +10,7 @@ cd "$(dirname "$0")/.."
 # ca-certificates: https to the registries                 busybox-static the image of quickstart and of the tests
 # debootstrap  the real Debian image of e2e and bench      systemd        systemd-analyze and systemd-escape judge units
 # zsh, fish    completion scripts are tried in them       mandoc, groff-base: judges of man pages
+# docker-registry, skopeo, umoci, apache2-utils (htpasswd): a registry with TLS and logins, and what fills it
 # gnupg        keys and signatures of the tests            openssl        certificates of the tests' servers
 packages='
 libatomic1:/usr/lib/x86_64-linux-gnu/libatomic.so.1
@@ -26,12 +27,17 @@ xz-utils:xz
 zstd:zstd
 bzip2:bzip2
 git:git
+strace:strace
 gnupg:gpg
 openssl:openssl
 zsh:zsh
 fish:fish
 mandoc:mandoc
 groff-base:groff
+docker-registry:docker-registry
+skopeo:skopeo
+umoci:umoci
+apache2-utils:htpasswd
 '
 
 missing=
@@ -51,6 +57,13 @@ if [ -n "$missing" ]; then
   echo "setup: installing Debian packages:$missing"
   export DEBIAN_FRONTEND=noninteractive
   log=$(mktemp)
+  # Tests start the daemons they need: none may be started here, nor at the next boot.
+  policy=/usr/sbin/policy-rc.d
+  if [ ! -e "$policy" ]; then
+    trap 'rm -f "$policy"' EXIT
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+  fi
   # shellcheck disable=SC2086 # $missing is a list of words
   if ! { apt-get update -q && apt-get install -q -y --no-install-recommends $missing; } >"$log" 2>&1 </dev/null; then
     tail -n 20 "$log" >&2
@@ -58,6 +71,9 @@ if [ -n "$missing" ]; then
     exit 1
   fi
   rm -f "$log"
+  case $missing in
+    *docker-registry*) update-rc.d docker-registry disable >/dev/null 2>&1 || true ;;
+  esac
 fi
 
 # npm writes node_modules/.package-lock.json last, so a node_modules that is half there, or older than the lock

@@ -8,7 +8,7 @@ import { debianImageReason } from '@rkt/testkit/debian-image';
 
 import { hasExecutable, RKT_BIN } from './environment.ts';
 
-/** Something a suite may need. `program:NAME` is a program on PATH. */
+/** Something a suite may need. `program:NAME` is a program on PATH, `link:TYPE` a kind of device that the kernel makes. */
 export type Requirement =
   | 'rkt'
   | 'root'
@@ -19,7 +19,9 @@ export type Requirement =
   | 'cgroup-v1'
   | 'cgroup-v2'
   | 'kvm'
+  | 'ip_tables'
   | `systemd>=${number}`
+  | `link:${string}`
   | `program:${string}`;
 
 /** Skips the running hook's suite, or the running test, unless all of it is there. */
@@ -69,7 +71,12 @@ function look(need: Requirement): string | undefined {
         : 'needs a host with cgroup v2 alone: systemd-nspawn cannot mount version 1 in a user namespace';
     case 'kvm':
       return isWritable('/dev/kvm') ? undefined : 'needs /dev/kvm';
+    case 'ip_tables':
+      return spawnSync('unshare', ['--net', 'iptables-legacy', '-t', 'nat', '-S']).status === 0
+        ? undefined
+        : 'needs a kernel with ip_tables and its program iptables-legacy';
     default:
+      if (need.startsWith('link:')) return lookLink(need.slice('link:'.length));
       return need.startsWith('program:') ? lookProgram(need.slice('program:'.length)) : lookSystemd(need);
   }
 }
@@ -77,6 +84,13 @@ function look(need: Requirement): string | undefined {
 function lookProgram(name: string): string | undefined {
   const { status } = spawnSync('sh', ['-c', 'command -v -- "$1" > /dev/null', 'sh', name]);
   return status === 0 ? undefined : `needs the program ${name}`;
+}
+
+// In a network namespace that ends with the command.
+function lookLink(type: string): string | undefined {
+  const script = `ip link add rkt0 type veth peer name rkt1 && ip link add rkt2 link rkt0 type ${type}`;
+  const { status } = spawnSync('unshare', ['--net', 'sh', '-c', script]);
+  return status === 0 ? undefined : `needs a kernel with devices of type ${type}`;
 }
 
 function lookSystemd(need: string): string | undefined {

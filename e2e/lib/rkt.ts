@@ -36,6 +36,8 @@ export class Rkt implements Disposable {
   readonly scratch: string;
   /** Pods that were there at some {@link sweep}. */
   readonly seenPods: string[] = [];
+  /** Path of the network namespace that all programs are started in; the test's own when it is absent. */
+  netns?: string;
   readonly #started: Running[] = [];
 
   constructor(name = 'e2e', dataName = 'data') {
@@ -188,13 +190,19 @@ export class Rkt implements Disposable {
   }
 
   #start(program: string, args: readonly string[], options: StartOptions): Running {
-    const running = new Running(program, args, {
+    const [command, ...words] = [...inNamespace(this.netns), program, ...args] as [string, ...string[]];
+    const running = new Running(command, words, {
       ...options,
       env: { ...BASE_ENVIRONMENT, TMPDIR: this.scratch, ...options.env },
     });
     this.#started.push(running);
     return running;
   }
+}
+
+/** Words before a command that is to run in a network namespace. The command keeps the pid of its start. */
+export function inNamespace(netns: string | undefined): string[] {
+  return netns === undefined ? [] : ['nsenter', `--net=${netns}`, '--'];
 }
 
 /** Checks how a program ended; the message shows what it said. */

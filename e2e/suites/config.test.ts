@@ -3,6 +3,11 @@
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 
+import { MNT_DETACH } from '@rkt/linux/constants';
+import { openKernel } from '@rkt/linux/libc';
+import { TempDir } from '@rkt/testkit/tmp';
+
+import { requires } from '../lib/requires.ts';
 import { bareRkt, expectStatus, FAILURE, Rkt } from '../lib/rkt.ts';
 import { suite } from '../lib/suite.ts';
 
@@ -89,6 +94,67 @@ suite('configuration', [], () => {
     ]);
     assert.deepEqual(found[0]?.['credentials'], credentials);
     assert.ok((await rkt.ok(['config'])).stdout.includes(String.raw`p\u003c\u0026\u003e`));
+  });
+
+  it('shows aws credentials with their region', async () => {
+    const credentials = { accessKeyID: 'k', secretAccessKey: 's', awsRegion: '' };
+    rkt.configure('localConfig', 'auth.d/a.json', auth('aws', ['s3.example.com:443'], credentials));
+    assert.deepEqual(await entries('auth'), [
+      {
+        rktVersion: 'v1',
+        rktKind: 'auth',
+        domains: ['s3.example.com:443'],
+        type: 'aws',
+        credentials,
+      },
+    ]);
+  });
+
+  it('is shown to any user', async function () {
+    requires(this, 'root');
+    const flags = ['--local-config=/nonexistent/l', '--system-config=/nonexistent/s'];
+    const nobody = { uid: 65_534, gid: 65_534 };
+    const result = expectStatus(await bareRkt([...flags, 'config'], nobody), 0);
+    assert.equal(result.stderr, '');
+  });
+
+  describe('by default', () => {
+    let tmp: TempDir;
+    const covered = ['/etc', '/usr/lib'];
+    before(function () {
+      requires(this, 'root', 'overlayfs');
+      tmp = new TempDir('config-default');
+      openKernel().mount('tmpfs', tmp.path, 'tmpfs', 0, null);
+      for (const directory of covered) {
+        const [upper, work] = ['upper', 'work'].map((name) => tmp.join(`${directory.slice(1)}/${name}`));
+        for (const each of [upper, work]) mkdirSync(each ?? '', { recursive: true });
+        const options = `lowerdir=${directory},upperdir=${upper},workdir=${work}`;
+        openKernel().mount('overlay', directory, 'overlay', 0, options);
+        mkdirSync(`${directory}/rkt/paths.d`, { recursive: true });
+      }
+    });
+    after(() => {
+      for (const directory of [...covered, tmp.path]) openKernel().umount2(directory, MNT_DETACH);
+      tmp.remove();
+    });
+
+    it('comes from /usr/lib/rkt and /etc/rkt, and from no user', async () => {
+      writeFileSync(
+        '/usr/lib/rkt/paths.d/a.json',
+        JSON.stringify(paths({ data: '/s', 'stage1-images': '/i' })),
+      );
+      writeFileSync('/etc/rkt/paths.d/a.json', JSON.stringify(paths({ data: '/l' })));
+      rkt.configure('userConfig', 'paths.d/a.json', paths({ data: '/u' }));
+      const shown = async (...flags: readonly string[]): Promise<unknown> => {
+        const { stdout } = expectStatus(await bareRkt([...flags, 'config']), 0);
+        const { stage0 } = JSON.parse(stdout) as { stage0: Entry[] };
+        const found = stage0.find(({ rktKind }) => rktKind === 'paths');
+        return [found?.['data'], found?.['stage1-images']];
+      };
+      assert.deepEqual(await shown(), ['/l', '/i']);
+      assert.deepEqual(await shown(`--user-config=${rkt.userConfig}`), ['/u', '/i']);
+      assert.deepEqual(await shown(`--local-config=${rkt.localConfig}`), ['/s', '/i']);
+    });
   });
 
   it('is read from regular .json files of its three directories only', async () => {

@@ -8,7 +8,7 @@ import { imageIds } from '@rkt/testkit/aci-builder';
 import { imageManifest } from '@rkt/testkit/manifests';
 
 import { storeSuite } from '../lib/fixtures.ts';
-import { writeImage } from '../lib/images.ts';
+import { stubFlag, tinyImage, writeImage } from '../lib/images.ts';
 import { requires } from '../lib/requires.ts';
 import { FAILURE } from '../lib/rkt.ts';
 
@@ -55,7 +55,8 @@ storeSuite('images', [], (the) => {
       writeFileSync(out, 'x'.repeat(1 << 20));
       await the.rkt.ok(['image', 'export', '--overwrite', key, out]);
       assert.equal(imageIds(readFileSync(out)).key, key);
-      await the.rkt.fails(['image', 'export', 'example.com/none', the.rkt.tmp.join('none.aci')], /./);
+      for (const unknown of ['example.com/none', 'sha512-not-existed', 'some~random~aci~name'])
+        await the.rkt.fails(['image', 'export', unknown, the.rkt.tmp.join('none.aci')], /./);
       assert.equal(existsSync(the.rkt.tmp.join('none.aci')), false);
     });
   });
@@ -97,6 +98,25 @@ storeSuite('images', [], (the) => {
       );
       await the.rkt.ok(['image', 'gc', '--grace-period=0s']);
       assert.deepEqual(await the.rows(), []);
+    });
+  });
+
+  describe('images of pods', () => {
+    before(function () {
+      requires(this, 'root', 'overlayfs', 'busybox');
+    });
+    it('may go at any time, stage1 included; their trees stay until the pods are gone', async () => {
+      const trees = (): number => readdirSync(`${the.rkt.data}/cas/tree`).length;
+      const uuid = await the.rkt.prepare([stubFlag(the.rkt), tinyImage(the.rkt, { exec: ['/x'] })]);
+      await the.rkt.ok(['image', 'rm', ...(await the.rows()).map(({ id }) => id)]);
+      await the.rkt.ok(['image', 'gc', '--grace-period=0s']);
+      assert.deepEqual([await the.rows(), trees()], [[], 2], 'prepared');
+      await the.rkt.ok(['run-prepared', '--net=none', uuid]);
+      await the.rkt.ok(['image', 'gc', '--grace-period=0s']);
+      assert.equal(trees(), 2, 'exited');
+      await the.rkt.ok(['gc', '--grace-period=0s']);
+      await the.rkt.ok(['image', 'gc', '--grace-period=0s']);
+      assert.equal(trees(), 0, 'gone');
     });
   });
 

@@ -7,7 +7,8 @@ import { parseArgs } from 'node:util';
 import { build } from '../build.ts';
 import { readJson, runTool } from '../workspace.ts';
 import { benchDir } from './fixtures.ts';
-import { ROWS, type Row } from './rows.ts';
+import type { Row } from './row.ts';
+import { ROWS } from './rows.ts';
 
 interface Budget {
   readonly limit: number;

@@ -5,7 +5,6 @@ import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { pinnedNode } from '../pinned-node.ts';
 import {
   bareContainer,
   benchDir,
@@ -19,32 +18,9 @@ import {
   sleepImage,
   trueImage,
 } from './fixtures.ts';
-import { CLEAN_ENVIRONMENT, compare, median, peakMemory, timeOnce, type Contestant } from './measure.ts';
-
-export interface Measured {
-  /** In the unit of the row's budget. */
-  readonly value: number;
-  /** What it was made of, for people. */
-  readonly detail: string;
-}
-
-export interface Row {
-  readonly name: string;
-  readonly title: string;
-  measure(): Measured | Promise<Measured>;
-}
-
-const NODE: Contestant = { name: 'node -e 0', command: [pinnedNode, '-e', '0'] };
-
-function ratio(ours: Contestant, theirs: Contestant, rounds: number): Measured {
-  const [mine, other] = compare([ours, theirs], rounds);
-  if (mine === undefined || other === undefined) throw new Error('nothing measured');
-  const ms = (value: number): string => value.toFixed(1);
-  return {
-    value: mine.medianMs / other.medianMs,
-    detail: `${ms(mine.medianMs)} ms, ${theirs.name} ${ms(other.medianMs)} ms; least ${ms(mine.minMs)}, ${ms(other.minMs)}`,
-  };
-}
+import { IMAGE_ROWS } from './image-rows.ts';
+import { CLEAN_ENVIRONMENT, median, peakMemory, timeOnce, type Contestant } from './measure.ts';
+import { type Measured, NODE, ratio, type Row } from './row.ts';
 
 /** A data directory in which `images` have been run or prepared once, so that everything is stored and rendered. */
 function warmStore(name: string, image: string, ...run: string[]): { command: string[]; data: string } {
@@ -249,4 +225,5 @@ export const ROWS: readonly Row[] = [
   { name: 'fetch', title: 'fetch of a Debian image : gzip | sha512sum | tar', measure: fetchRow },
   { name: 'fetch-memory', title: 'peak memory of that fetch', measure: fetchMemoryRow },
   { name: 'processes', title: 'processes of ours beside a running nspawn pod', measure: processesRow },
+  ...IMAGE_ROWS,
 ];

@@ -16,6 +16,7 @@ import { writeAci, type AciInfo } from './aci.ts';
 import { addLibraries, PackageFiles } from './closure.ts';
 import { fetchPackages, readPins } from './debs.ts';
 import { addFlavor, FLAVORS, type Flavor } from './flavors.ts';
+import { linkTools } from './network-programs.ts';
 import { ImageTree } from './image-tree.ts';
 
 interface Manifest {
@@ -25,10 +26,10 @@ interface Manifest {
 /** The executable's place in the image; launcher.c names it too. */
 const EXECUTABLE = 'usr/lib/rkt/stage1';
 
-function buildLauncher(work: string): Buffer {
+function buildLauncher(work: string, ...options: string[]): Buffer {
   const output = path.join(work, 'launcher');
   const source = path.join(import.meta.dirname, 'launcher.c');
-  execFileSync('tcc', ['-nostdlib', '-static', '-Wall', '-Werror', '-o', output, source]);
+  execFileSync('tcc', ['-nostdlib', '-static', '-Wall', '-Werror', ...options, '-o', output, source]);
   return fs.readFileSync(output);
 }
 
@@ -87,6 +88,7 @@ export async function buildStage1(options: BuildStage1Options): Promise<AciInfo>
       tree.file(first, options.entryPoint, 0o755);
     }
     for (const other of others) tree.link(other, first);
+    linkTools(tree, () => buildLauncher(work, '-DTOOL'));
     const rootfs = path.join(source, 'rootfs');
     if (fs.existsSync(rootfs)) tree.overlay(rootfs);
     const info = writeAci(path.join(options.output, `stage1-${flavor}.aci`), manifest, tree);

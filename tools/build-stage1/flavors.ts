@@ -3,6 +3,7 @@ import path from 'node:path';
 import { addProgram, type PackageFiles, type UsedPackages } from './closure.ts';
 import type { ImageTree } from './image-tree.ts';
 import type { Pins } from './debs.ts';
+import { addNetworkPrograms } from './network-programs.ts';
 
 export const FLAVORS = ['nspawn', 'fly'] as const;
 export type Flavor = (typeof FLAVORS)[number];
@@ -18,6 +19,9 @@ export const ROOT_PACKAGES: readonly string[] = [
   'libgcc-s1',
   'libstdc++6',
   'libatomic1',
+  'containernetworking-plugins',
+  'iptables',
+  'nftables',
 ];
 
 /**
@@ -100,6 +104,7 @@ export function addFlavor(
   if (flavor === 'fly') return;
   addSystemFiles(tree);
   for (const name of NSPAWN_PROGRAMS) addProgram(tree, name, files, used);
+  addNetworkPrograms(tree, files, used);
   tree.symlink('usr/bin/sh', 'dash');
   tree.symlink('usr/bin/init', path.posix.join('..', 'lib/systemd/systemd'));
   const version = /^\d+/.exec(pins['systemd']?.version ?? '')?.[0];

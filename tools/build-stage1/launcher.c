@@ -9,13 +9,18 @@
  *   <root>/init ARGS  ->  LOADER --inhibit-cache --library-path LIBS --argv0 <root>/init <root>/usr/lib/rkt/stage1 ARGS
  *
  * Variables LD_* are dropped: they speak of the host's libraries.
+ *
+ * Compiled with -DTOOL it starts the programs that networks need, in the same way: <root>/usr/lib/rkt/plugins/DIR/NAME,
+ * which CNI plugins find and execute themselves, becomes <root>/usr/lib/rkt/programs/DIR/NAME, with the extensions of
+ * the image's iptables named in XTABLES_LIBDIR.
  */
 
 #if !defined(__x86_64__)
 #error "the launcher is written for x86-64"
 #endif
 
-enum { SYS_write = 1, SYS_execve = 59, SYS_exit_group = 231, AT_NULL = 0, AT_EXECFN = 31, EXIT_FAILURE = 254 };
+enum { SYS_write = 1, SYS_brk = 12, SYS_execve = 59, SYS_exit_group = 231 };
+enum { AT_NULL = 0, AT_EXECFN = 31, EXIT_FAILURE = 254 };
 enum { PATH_SIZE = 4096, OWN_ARGUMENTS = 7 };
 
 #define LIBS "/usr/lib/x86_64-linux-gnu"
@@ -41,17 +46,58 @@ static void fail(const char *object, const char *reason) {
   system_call(SYS_exit_group, EXIT_FAILURE, 0, 0);
 }
 
-/* The directory of `file` followed by `rest`, into a buffer of PATH_SIZE. */
-static void beside(char *into, const char *file, const char *rest) {
-  long directory = 0, i;
-  for (i = 0; file[i]; i++)
-    if (file[i] == '/') directory = i;
-  if (directory + length(rest) + 2 > PATH_SIZE) fail(file, ": path too long\n");
-  for (i = 0; i < directory; i++) into[i] = file[i];
-  if (directory == 0 && file[0] != '/') into[i++] = '.';
+/* Where the root ends in the path of the program: <root>/NAME, or <root>/usr/lib/rkt/plugins/DIR/NAME. */
+static long root_of(const char *file) {
+#ifdef TOOL
+  long elements = 6;
+#else
+  long elements = 1;
+#endif
+  long end = length(file);
+  while (elements > 0) {
+    while (end > 0 && file[end] != '/') end--;
+    elements--;
+    if (elements > 0) {
+      if (end == 0) fail(file, ": executed by a path that does not show the root\n");
+      end--;
+    }
+  }
+  return end;
+}
+
+/* The root of `file` followed by `rest` and `end`, into a buffer of PATH_SIZE. */
+static void beside(char *into, const char *file, const char *rest, const char *end) {
+  long root = root_of(file), i;
+  if (root + length(rest) + length(end) + 2 > PATH_SIZE) fail(file, ": path too long\n");
+  for (i = 0; i < root; i++) into[i] = file[i];
+  if (root == 0 && file[0] != '/') into[i++] = '.';
   while (*rest) into[i++] = *rest++;
+  while (*end) into[i++] = *end++;
   into[i] = 0;
 }
+
+#ifdef TOOL
+static char extensions[PATH_SIZE + 16];
+
+/* The environment with one more variable: there is no room behind the kernel's copy. */
+static const char **with_extensions(const char **environment, const char *self) {
+  const char **room, **end;
+  long count = 0, i, start, bytes;
+  static const char name[] = "XTABLES_LIBDIR=";
+  for (i = 0; name[i]; i++) extensions[i] = name[i];
+  beside(extensions + i, self, LIBS "/xtables", "");
+  while (environment[count]) count++;
+  bytes = (count + 2) * sizeof(char *);
+  start = (system_call(SYS_brk, 0, 0, 0) + 15) & -16;
+  if (system_call(SYS_brk, start + bytes, 0, 0) < start + bytes) fail(self, ": out of memory\n");
+  room = (const char **)start;
+  end = room;
+  for (i = 0; i < count; i++) *end++ = environment[i];
+  *end++ = extensions;
+  *end = 0;
+  return room;
+}
+#endif
 
 /* `stack` as the kernel leaves it: argc, argv, 0, environment, 0, auxiliary vector; `arguments` has room for all. */
 void start(long *stack, const char **arguments) {
@@ -72,9 +118,14 @@ void start(long *stack, const char **arguments) {
     if (auxiliary[0] == AT_EXECFN) self = (const char *)auxiliary[1];
   if (!self) fail("stage1", ": the kernel gives no path of the program\n");
 
-  beside(loader, self, LIBS "/ld-linux-x86-64.so.2");
-  beside(libraries, self, LIBS);
-  beside(program, self, "/usr/lib/rkt/stage1");
+  beside(loader, self, LIBS "/ld-linux-x86-64.so.2", "");
+  beside(libraries, self, LIBS, "");
+#ifdef TOOL
+  beside(program, self, "/usr/lib/rkt/programs", self + root_of(self) + sizeof("/usr/lib/rkt/plugins") - 1);
+  environment = with_extensions(environment, self);
+#else
+  beside(program, self, "/usr/lib/rkt/stage1", "");
+#endif
   arguments[0] = loader;
   arguments[1] = "--inhibit-cache";
   arguments[2] = "--library-path";

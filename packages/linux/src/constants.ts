@@ -147,6 +147,7 @@ export const ZFS_SUPER_MAGIC = 0x2fc12fc1n;
 export const OVERLAYFS_SUPER_MAGIC = 0x794c7630n;
 export const TMPFS_MAGIC = 0x01021994n;
 export const CGROUP2_SUPER_MAGIC = 0x63677270n;
+export const NSFS_MAGIC = 0x6e736673n;
 
 /** capabilities(7), by number. */
 export const CAPABILITIES: readonly string[] = [

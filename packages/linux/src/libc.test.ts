@@ -15,6 +15,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import { runs } from '@rkt/property-runs/runs';
 import fc from 'fast-check';
 
 import {
@@ -114,7 +115,7 @@ describe('libc', () => {
           kernel.unlinkAt(dir, bytes, AT_REMOVEDIR);
           return found.length === 1 && Buffer.compare(found[0] as Buffer, bytes) === 0;
         }),
-        { numRuns: 50 },
+        { numRuns: runs(50) },
       );
     });
     it('sets times to the nanosecond, before 1970 and one alone', () => {

@@ -19,6 +19,7 @@ import {
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 
+import { runs } from '@rkt/property-runs/runs';
 import fc from 'fast-check';
 
 import { O_CREAT, O_DIRECTORY, O_EXCL, O_PATH, O_RDONLY, O_WRONLY } from './constants.ts';
@@ -305,7 +306,7 @@ describe('safe path', () => {
             if (mine !== 'loop') assert.equal(mine, expected[index], asked);
           }
         }),
-        { numRuns: 60, interruptAfterTimeLimit: 8000 },
+        { numRuns: runs(60), interruptAfterTimeLimit: 8000 },
       );
     });
 
@@ -330,7 +331,7 @@ describe('safe path', () => {
           closeSync(fd);
           assert.equal(found, join(root, expected ?? 'not found by readlink').replace(/\/$/, ''));
         }),
-        { numRuns: 60, interruptAfterTimeLimit: 8000 },
+        { numRuns: runs(60), interruptAfterTimeLimit: 8000 },
       );
     });
 

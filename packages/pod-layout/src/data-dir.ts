@@ -32,6 +32,12 @@ export const blobFile = (data: DataDir, key: string): string => path.join(blobsD
 export const manifestsDir = (data: DataDir): string => path.join(data, 'cas', 'imageManifest', 'sha512');
 export const imageManifestFile = (data: DataDir, key: string): string =>
   path.join(manifestsDir(data), fanOut(key), key);
+/** Layers of docker and OCI images as they came, by digest (`sha256:...`), so that none is fetched twice. */
+export const layersDir = (data: DataDir): string => path.join(data, 'cas', 'layer');
+export const layerFile = (data: DataDir, digest: string): string => {
+  const [algorithm = '', hex = ''] = digest.split(':');
+  return path.join(layersDir(data), algorithm, hex.slice(0, 2), hex);
+};
 export const casTmpDir = (data: DataDir): string => path.join(data, 'cas', 'tmp');
 export const treesDir = (data: DataDir): string => path.join(data, 'cas', 'tree');
 export const treeLocksDir = (data: DataDir): string => path.join(data, 'cas', 'treestorelocks');

@@ -15,6 +15,7 @@ import {
   printGcArguments,
   printRunArguments,
   printStopArguments,
+  readsMdsRegistration,
   type RunArguments,
 } from './entrypoints.ts';
 
@@ -31,6 +32,16 @@ const PLAIN: RunArguments = {
   mutable: false,
   uuid: UUID,
 };
+
+describe('registration with the metadata service', () => {
+  it('is read from the pod directory by stage1 images that say so', () => {
+    const annotation = (value: string) => [{ name: 'coreos.com/rkt/stage1/mds-registration', value }];
+    assert.ok(readsMdsRegistration(annotation('true')));
+    for (const annotations of [undefined, [], annotation('false'), annotation('')]) {
+      assert.ok(!readsMdsRegistration(annotations));
+    }
+  });
+});
 
 describe('run arguments', () => {
   it('come in the order of the contract', () => {

@@ -34,6 +34,12 @@ export const STREAM_ANNOTATIONS = {
   stderr: 'coreos.com/rkt/stage2/stderr',
 } as const;
 
+/**
+ * Annotation of stage1 images that take the token of the metadata service from the pod directory
+ * (mdsRegistrationFile). Others get it in argv, as rkt 1.30 gave it. Ours.
+ */
+export const MDS_FILE_ANNOTATION: string = `${PREFIX}mds-registration`;
+
 /** The annotation that names an entry point. */
 export const entryPointAnnotation = (name: EntryPointName): string => `${PREFIX}${name}`;
 
@@ -90,6 +96,11 @@ export function interfaceVersion(annotations: readonly Annotation[] | undefined)
   return version;
 }
 
+/** Whether this stage1 reads the pod's registration with the metadata service from the pod directory. */
+export function readsMdsRegistration(annotations: readonly Annotation[] | undefined): boolean {
+  return annotations?.some(({ name, value }) => name === MDS_FILE_ANNOTATION && value === 'true') ?? false;
+}
+
 /** Whether apps can be added to and removed from a pod of this stage1. */
 export function supportsMutablePods(annotations: readonly Annotation[] | undefined): boolean {
   return (['app/rm', 'app/start', 'app/stop'] as const).every((name) =>
@@ -108,6 +119,7 @@ export interface RunArguments {
   readonly interactive: boolean;
   /** `SHIFT:COUNT`, verbatim. */
   readonly privateUsers?: string;
+  /** Of stage1 images that cannot read it from the pod directory. */
   readonly mdsToken?: string;
   readonly localConfig?: string;
   readonly hostname?: string;

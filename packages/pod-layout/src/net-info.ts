@@ -12,6 +12,8 @@ export interface NetInfo {
   readonly ip: string;
   readonly args: string;
   readonly mask: string;
+  /** First IPv6 address; absent when there is none. Ours. */
+  readonly ip6?: string;
 }
 
 const FIELDS = ['netName', 'netConf', 'pluginPath', 'ifName', 'ip', 'args', 'mask'] as const;
@@ -30,11 +32,17 @@ export function parseNetInfo(text: string): NetInfo[] {
   return value.map((entry) => {
     const record = (entry ?? {}) as Record<string, unknown>;
     const field = (name: string): string => (typeof record[name] === 'string' ? record[name] : '');
-    return Object.fromEntries(FIELDS.map((name) => [name, field(name)])) as unknown as NetInfo;
+    const info = Object.fromEntries(FIELDS.map((name) => [name, field(name)])) as unknown as NetInfo;
+    return field('ip6') === '' ? info : { ...info, ip6: field('ip6') };
   });
 }
 
-/** `NAME:ip4=IP, ...` as list and status print it (contract stage0 8.14). */
+/** `NAME:ip4=IP, ...` as list and status print it (contract stage0 8.14), and `NAME:ip6=IP` where there is one. */
 export function describeNetworks(networks: readonly NetInfo[]): string {
-  return networks.map(({ netName, ip }) => `${netName}:ip4=${ip}`).join(', ');
+  return networks
+    .flatMap(({ netName, ip, ip6 }) => [
+      ...(ip === '' && ip6 !== undefined ? [] : [`${netName}:ip4=${ip}`]),
+      ...(ip6 === undefined ? [] : [`${netName}:ip6=${ip6}`]),
+    ])
+    .join(', ');
 }

@@ -22,12 +22,19 @@ export interface RuntimeConfig {
   readonly IPCMode: string;
 }
 
+/** How a registered pod reaches the metadata service. */
+export interface MetadataAccess {
+  readonly token: string;
+  /** AC_METADATA_URL. */
+  readonly url: string;
+}
+
 /** The configuration a pod started with `args` has. */
-export function runtimeConfig(args: RunArguments): RuntimeConfig {
+export function runtimeConfig(args: RunArguments, metadata?: MetadataAccess): RuntimeConfig {
   return {
-    MetadataServiceURL: '',
+    MetadataServiceURL: metadata?.url ?? '',
     PrivateUsers: args.privateUsers ?? '',
-    MDSToken: args.mdsToken ?? '',
+    MDSToken: metadata?.token ?? args.mdsToken ?? '',
     Hostname: args.hostname ?? '',
     Debug: args.debug,
     Mutable: args.mutable,
@@ -47,4 +54,14 @@ export function runtimeConfig(args: RunArguments): RuntimeConfig {
 /** The file's text. */
 export function printRuntimeConfig(config: RuntimeConfig): string {
   return JSON.stringify(config);
+}
+
+/** AC_METADATA_URL in the text of a runtime-config; undefined when there is none, or the text is not all there yet. */
+export function metadataServiceUrl(text: string): string | undefined {
+  try {
+    const { MetadataServiceURL: url } = JSON.parse(text) as Partial<RuntimeConfig>;
+    return typeof url === 'string' && url !== '' ? url : undefined;
+  } catch {
+    return undefined;
+  }
 }

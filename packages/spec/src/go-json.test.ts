@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 
+import { runs } from '@rkt/property-runs/runs';
 import fc from 'fast-check';
 
 import { SpecError } from './errors.ts';
@@ -101,7 +102,7 @@ describe('parseGoJson', () => {
         }
         assert.equal(findJsonFault(json) === undefined, valid, json);
       }),
-      { numRuns: 2000 },
+      { numRuns: runs(2000) },
     );
   });
 });

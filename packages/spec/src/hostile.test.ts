@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict';
 
+import { runs } from '@rkt/property-runs/runs';
 import fc from 'fast-check';
 
 import { SpecError } from './errors.ts';
@@ -151,7 +152,7 @@ describe('hostile manifests', () => {
           }
         },
       ),
-      { numRuns: 1000 },
+      { numRuns: runs(1000) },
     );
   });
 });

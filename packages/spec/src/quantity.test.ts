@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 
 import { SpecError } from './errors.ts';
-import { formatQuantity, parseQuantity, quantityBytes, quantityMilli } from './quantity.ts';
+import { formatQuantity, parseQuantity, type Quantity, quantityBytes, quantityMilli } from './quantity.ts';
 
 const canonical = (text: string): string => formatQuantity(parseQuantity(text));
 
@@ -69,6 +69,8 @@ describe('quantityBytes', () => {
   });
 });
 
+const magnitude = ({ milli }: Quantity): bigint => (milli < 0n ? -milli : milli);
+
 describe('formatQuantity', () => {
   it('has no fraction and the largest suffix of the family', () => {
     const vectors = {
@@ -98,7 +100,11 @@ describe('formatQuantity', () => {
         const quantity = parseQuantity(given);
         const again = parseQuantity(formatQuantity(quantity));
         if (quantity.format !== 'binary') assert.equal(again.milli, quantity.milli);
-        assert.equal(formatQuantity(again), formatQuantity(quantity));
+        // A binary amount that needs no suffix reads as a decimal one, which may get a suffix, as in Go.
+        if (again.format === quantity.format) assert.equal(formatQuantity(again), formatQuantity(quantity));
+        const amount = magnitude(quantity);
+        const whole = amount < 1024_000n ? amount : ((amount + 999n) / 1000n) * 1000n;
+        if (quantity.format === 'binary') assert.equal(magnitude(again), whole);
       }),
     );
   });

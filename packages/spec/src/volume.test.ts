@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 
+import { runs } from '@rkt/property-runs/runs';
 import fc from 'fast-check';
 
 import { decodeOrThrow } from './codec.ts';
@@ -112,7 +113,7 @@ describe('flags of volumes and mounts', () => {
           }
         }
       }),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     );
   });
 });

@@ -17,6 +17,8 @@ export interface NameOptions {
   readonly hostname: string;
   readonly resolvMode: ResolvMode;
   readonly hostsMode: HostsMode;
+  /** Addresses by which others know the pod. */
+  readonly addresses?: readonly string[];
 }
 
 /** A file of the host that the pod shows read-only. */
@@ -29,7 +31,7 @@ export interface HostFile {
 /** Writes the pod's name files into stage1; returns the host's files that are to be mounted there. */
 export function writeNameFiles(
   root: Stage1Root,
-  { hostname, resolvMode, hostsMode }: NameOptions,
+  { hostname, resolvMode, hostsMode, addresses = [] }: NameOptions,
 ): HostFile[] {
   writeNew(onHost(root, HOSTNAME), hostname, NAME_FILE_MODE);
   const shown: HostFile[] = [];
@@ -38,7 +40,8 @@ export function writeNameFiles(
     shown.push({ source: realFile('/etc/hosts'), target: HOSTS });
   } else {
     const file = onHost(root, hostsMode === 'stage0' ? HOSTS : HOSTS_FALLBACK);
-    writeNew(file, withHostname(readIfThere(file), hostname), NAME_FILE_MODE);
+    const own = addresses.map((address) => `${address}\t${hostname}\n`).join('');
+    writeNew(file, `${endLine(withHostname(readIfThere(file), hostname))}${own}`, NAME_FILE_MODE);
   }
   for (const { target } of shown) writeNew(onHost(root, target), '', NAME_FILE_MODE);
   return shown;
@@ -48,11 +51,12 @@ export function writeNameFiles(
 export function withHostname(hosts: string, hostname: string): string {
   const lines = hosts.split('\n');
   const index = lines.findIndex((line) => /^\s*127\.0\.0\.1(\s|$)/.test(line));
-  if (index === -1)
-    return `${hosts}${hosts === '' || hosts.endsWith('\n') ? '' : '\n'}127.0.0.1\t${hostname}\n`;
+  if (index === -1) return `${endLine(hosts)}127.0.0.1\t${hostname}\n`;
   lines[index] = `${lines[index]} ${hostname}`;
   return lines.join('\n');
 }
+
+const endLine = (text: string): string => (text === '' || text.endsWith('\n') ? text : `${text}\n`);
 
 // A bind mount of the link itself would show what the link says, not what it leads to.
 function realFile(file: string): string {

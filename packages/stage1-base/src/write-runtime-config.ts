@@ -3,7 +3,7 @@
 import type { RunArguments } from '@rkt/pod-layout/entrypoints';
 import { runtimeConfigFile } from '@rkt/pod-layout/pod-paths';
 import type { PodDir } from '@rkt/pod-layout/pod-paths';
-import { printRuntimeConfig, runtimeConfig } from '@rkt/pod-layout/runtime-config';
+import { type MetadataAccess, printRuntimeConfig, runtimeConfig } from '@rkt/pod-layout/runtime-config';
 
 import { writeNew } from './write-new.ts';
 
@@ -11,6 +11,6 @@ import { writeNew } from './write-new.ts';
 const RUNTIME_CONFIG_MODE = 0o600;
 
 /** Records what the pod was started with. */
-export function writeRuntimeConfig(pod: PodDir, args: RunArguments): void {
-  writeNew(runtimeConfigFile(pod), printRuntimeConfig(runtimeConfig(args)), RUNTIME_CONFIG_MODE);
+export function writeRuntimeConfig(pod: PodDir, args: RunArguments, metadata?: MetadataAccess): void {
+  writeNew(runtimeConfigFile(pod), printRuntimeConfig(runtimeConfig(args, metadata)), RUNTIME_CONFIG_MODE);
 }

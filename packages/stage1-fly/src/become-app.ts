@@ -6,10 +6,12 @@ import { type Logger, writeStdout } from '@rkt/diagnostics/logger';
 import { openKernel } from '@rkt/linux/libc';
 import type { RunArguments } from '@rkt/pod-layout/entrypoints';
 import { printEnvironment } from '@rkt/pod-layout/files';
+import { METADATA_LOOPBACK } from '@rkt/pod-layout/metadata-service';
 import { podDir } from '@rkt/pod-layout/pod-paths';
 import { ENV_DIR, envFile, onHost } from '@rkt/pod-layout/stage1-paths';
 import { appEnvironment } from '@rkt/stage1-base/app-env';
 import { findExecutable, workingDirectory } from '@rkt/stage1-base/find-exec';
+import { metadataAccess } from '@rkt/stage1-base/metadata';
 import { writePgid, writePid } from '@rkt/stage1-base/pids';
 import type { LoadedApp, LoadedPod } from '@rkt/stage1-base/pod';
 import { loadPodQuickly } from '@rkt/stage1-base/quick-load-pod';
@@ -24,6 +26,8 @@ import { planMounts } from './mount-plan.ts';
 import type { EntryPointCall } from './run.ts';
 
 const ENV_FILE_MODE = 0o644;
+/** Of an environment with the token of the metadata service in it. */
+const SECRET_ENV_FILE_MODE = 0o600;
 const ENV_DIR_MODE = 0o755;
 
 /** What has been found out and begun before this program was loaded. */
@@ -46,7 +50,9 @@ export async function becomeApp(
   warnOfIgnoredFlags(options);
   const dir = podDir(cwd);
   const pod = await loadPodQuickly(cwd);
-  writeRuntimeConfig(dir, options);
+  // In argv the token is ignored, as the warning says (contract 3); in the pod directory it is not.
+  const metadata = metadataAccess(dir, {}, METADATA_LOOPBACK);
+  writeRuntimeConfig(dir, options, metadata);
   const loaded = onlyApp(pod);
   warnOfIsolators(loaded, logger);
   const executable = findExecutable(loaded);
@@ -54,9 +60,10 @@ export async function becomeApp(
   writePid(dir, pid);
   writePgid(dir, processGroup());
   const credentials = resolveCredentials(loaded);
-  const environment = appEnvironment(loaded);
+  const environment = appEnvironment(loaded, metadata?.url);
+  const envFileMode = metadata === undefined ? ENV_FILE_MODE : SECRET_ENV_FILE_MODE;
   mkdirSync(onHost(pod.stage1, ENV_DIR), { recursive: true, mode: ENV_DIR_MODE });
-  writeNew(envFile(pod.stage1, loaded.name), printEnvironment(environment), ENV_FILE_MODE);
+  writeNew(envFile(pod.stage1, loaded.name), printEnvironment(environment), envFileMode);
   const sockets = inheritedSockets(env, pid);
 
   const launch = prepareLaunch({

@@ -14,6 +14,7 @@ import { podDir } from '@rkt/pod-layout/pod-paths';
 import { appEnvironment, environmentValue } from '@rkt/stage1-base/app-env';
 import { lookUpProgram } from '@rkt/stage1-base/find-exec';
 import { loadPod } from '@rkt/stage1-base/load-pod';
+import { runningMetadataUrl } from '@rkt/stage1-base/metadata';
 import type { LoadedApp, LoadedPod } from '@rkt/stage1-base/pod';
 import { findPodCgroup, joinPodCgroup } from '@rkt/stage1-base/pod-cgroup';
 import { resolveCredentials } from '@rkt/stage1-base/user';
@@ -28,7 +29,7 @@ export async function enter({ args, env, cwd }: EntryPointCall): Promise<number>
   const pod = loadPod(cwd);
   const loaded = chooseApp(pod, appName);
   const credentials = resolveCredentials(loaded);
-  const environment = [...appEnvironment(loaded)];
+  const environment = [...appEnvironment(loaded, runningMetadataUrl(podDir(cwd)))];
   // So that editors and pagers work; the app's own TERM, if any, describes another terminal.
   if (env['TERM'] !== undefined) environment.push({ name: 'TERM', value: env['TERM'] });
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
 import {
@@ -129,6 +129,17 @@ describeFly('fly as root', () => {
       ),
     );
     assert.equal(stderr, 'run: warning: fly does not isolate, ignoring resource/memory\n');
+  });
+
+  it('tells the app of a registered pod where its metadata is, and nobody else', () => {
+    using pod = new FlyPod(['/bin/env']);
+    pod.write('mds-registration', JSON.stringify({ token: 'abc', port: 99 }));
+    const { stdout } = pod.run();
+    assert.match(stdout, /^AC_METADATA_URL=http:\/\/127\.0\.0\.1:99\/abc$/m);
+    for (const file of ['runtime-config', 'stage1/rootfs/rkt/env/app'].map((name) => join(pod.dir, name))) {
+      assert.ok(readFileSync(file, 'utf8').includes('abc'));
+      assert.equal(statSync(file).mode & 0o777, 0o600, file);
+    }
   });
 
   it('explains a program that cannot be executed, with status 203', () => {

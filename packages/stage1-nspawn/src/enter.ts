@@ -38,6 +38,7 @@ import { boundingSet } from '@rkt/stage1-base/capabilities';
 import { lookUpProgram } from '@rkt/stage1-base/find-exec';
 import type { LoadedApp, LoadedPod } from '@rkt/stage1-base/pod';
 import { loadPodQuickly } from '@rkt/stage1-base/quick-load-pod';
+import { runningMetadataUrl } from '@rkt/stage1-base/metadata';
 import { noNewPrivileges } from '@rkt/stage1-base/seccomp';
 import { diagnoseExecutable } from '@rkt/stage2/diagnose';
 
@@ -63,7 +64,10 @@ export async function enter({ args, env, cwd, pid }: EntryPointCall): Promise<nu
   const pod = await loadPodQuickly(cwd);
   const loaded = chooseApp(pod, appName);
   const insecure = insecureOptions(dir);
-  const environment = [...appEnvironment(loaded), { name: 'TERM', value: env['TERM'] ?? DEFAULT_TERM }];
+  const environment = [
+    ...appEnvironment(loaded, runningMetadataUrl(dir)),
+    { name: 'TERM', value: env['TERM'] ?? DEFAULT_TERM },
+  ];
 
   const kernel = openKernel();
   const mounted = hierarchies();

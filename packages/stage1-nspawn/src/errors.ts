@@ -2,7 +2,7 @@
 
 import { RktError } from '@rkt/diagnostics/rkt-error';
 
-export type NspawnErrorCode = 'network' | 'no-such-app' | 'process-gone' | 'unsupported';
+export type NspawnErrorCode = 'no-such-app' | 'process-gone' | 'unsupported';
 
 /** A failure of the nspawn flavour. */
 export class NspawnError extends RktError<NspawnErrorCode> {}

@@ -1,6 +1,7 @@
 // The run entry point: prepares the pod on the host and becomes systemd-nspawn (contract 2.2). Has rkt's pid and the
 // pod directory as its working directory.
 
+import { EXIT_FAILURE } from '@rkt/diagnostics/exit';
 import { writeStderr } from '@rkt/diagnostics/logger';
 import { cgroupMode, hierarchies, readCgroups } from '@rkt/linux/cgroup';
 import type { CgroupHierarchy } from '@rkt/linux/cgroup';
@@ -14,6 +15,7 @@ import { podDir } from '@rkt/pod-layout/pod-paths';
 import type { PodDir } from '@rkt/pod-layout/pod-paths';
 import { parseRunArguments } from '@rkt/stage1-base/arguments';
 import { lockDescriptor } from '@rkt/stage1-base/lock-fd';
+import { metadataAccess } from '@rkt/stage1-base/metadata';
 import { writePpid } from '@rkt/stage1-base/pids';
 import { createPodCgroup, joinPodCgroup, type PodCgroup } from '@rkt/stage1-base/pod-cgroup';
 import type { LoadedPod } from '@rkt/stage1-base/pod';
@@ -30,7 +32,7 @@ import type { EntryPointCall } from './entry-point.ts';
 import { NspawnError } from './errors.ts';
 import { linkFlavor } from './flavor.ts';
 import { hostManager, type HostManager, managerFacts } from './machined.ts';
-import { enterOwnNetwork, networkMode } from './network.ts';
+import { type PodNetwork, setUpNetwork } from './network.ts';
 import { LOADER, nspawnCommand, nspawnEnvironment, type NspawnPlan } from './nspawn-args.ts';
 import { hideNspawnState } from './nspawn-state.ts';
 import { diagnoseProgram, planApps } from './plan-apps.ts';
@@ -54,7 +56,6 @@ export async function init(call: EntryPointCall): Promise<number> {
   const pod = await loadPodQuickly(cwd);
   writeRuntimeConfig(dir, options);
   const hostIpc = sharesHostIpc(options);
-  const network = networkMode(options.net);
   const controllers = usedControllers(pod, options);
   const cgroup = podCgroup(dir, options.uuid, manager, mounted);
   // Before joining: while the kernel moves processes, it makes no cgroup.
@@ -63,9 +64,18 @@ export async function init(call: EntryPointCall): Promise<number> {
   joined?.catch(() => {});
 
   mirrorTimeZone(pod.stage1);
-  if (network === 'none') enterOwnNetwork(kernel, dir);
+  kernel.setCloseOnExec(lockFd, true);
+  let network: PodNetwork;
+  try {
+    network = await setUpNetwork(kernel, pod, options, env);
+  } catch (error) {
+    logger.error('failed to setup network', error);
+    return EXIT_FAILURE;
+  }
+  const metadata = metadataAccess(dir, options, network.hostAddress);
+  if (metadata !== undefined) writeRuntimeConfig(dir, options, metadata);
   const hostname = options.hostname ?? `rkt-${options.uuid}`;
-  const hostFiles = writeNameFiles(pod.stage1, { ...options, hostname });
+  const hostFiles = writeNameFiles(pod.stage1, { ...options, hostname, addresses: network.addresses });
   const terminal = options.interactive && (await onTerminal());
   const limits = currentLimits(nofileLimitAtStart());
   const warn = (line: string): void => writeStderr(`${line}\n`);
@@ -77,6 +87,7 @@ export async function init(call: EntryPointCall): Promise<number> {
   });
   await writePod(pod, apps, {
     uuid: options.uuid,
+    metadataUrl: metadata?.url,
     interactive: options.interactive,
     protectPaths: !options.disablePaths,
     limits,
@@ -85,10 +96,11 @@ export async function init(call: EntryPointCall): Promise<number> {
   prepareJournal(kernel, pod.stage1, logger.debug);
   linkFlavor(dir, pod.stage1);
 
+  network.enter();
   enterOwnMounts(kernel);
   hideNspawnState(kernel);
   mountSys(kernel, pod.stage1);
-  if (network === 'none') bringUpLoopback(pod.stage1);
+  if (network.own) bringUpLoopback(pod.stage1);
   if (cgroup !== undefined)
     mountCgroups(kernel, mounted, { root: pod.stage1, subcgroup: cgroup.subcgroup, controllers });
   if (!options.disablePaths) protectSys(kernel, pod.stage1);

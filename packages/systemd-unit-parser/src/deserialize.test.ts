@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 
+import { runs } from '@rkt/property-runs/runs';
 import fc from 'fast-check';
 
 import { deserialize } from './deserialize.ts';
@@ -134,7 +135,7 @@ describe('deserialize', () => {
   it('gives back any text byte for byte', () => {
     fc.assert(
       fc.property(unitText, (text) => assert.equal(lenient(text).text, text)),
-      { numRuns: 2000 },
+      { numRuns: runs(2000) },
     );
     fc.assert(fc.property(fc.string({ unit: 'binary' }), (text) => assert.equal(lenient(text).text, text)));
   });

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 
+import { runs } from '@rkt/property-runs/runs';
 import fc from 'fast-check';
 
 import { deserialize } from './deserialize.ts';
@@ -142,7 +143,7 @@ describe('serialize', () => {
         const removed = optionsOf(deserialize(serialize(withoutValue(unit, 'Unit', 'Key')), problems));
         assert.deepEqual(removed, before);
       }),
-      { numRuns: 1000 },
+      { numRuns: runs(1000) },
     );
   });
 });

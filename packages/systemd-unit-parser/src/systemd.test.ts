@@ -6,6 +6,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import { runs } from '@rkt/property-runs/runs';
 import fc from 'fast-check';
 
 import { quoteCommandLine, splitCommandLine } from './command-line.ts';
@@ -77,7 +78,7 @@ describe('systemd-escape', () => {
         const wellFormed = names.map((name) => name.toWellFormed());
         assert.deepEqual(run(['--', ...wellFormed]).lines, wellFormed.map(escapeUnitName));
       }),
-      { numRuns: 10 },
+      { numRuns: runs(10) },
     );
   });
   it('agrees on paths', () => {

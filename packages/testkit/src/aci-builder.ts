@@ -149,11 +149,18 @@ function manifestEntry(manifest: ManifestJson | string): Buffer {
   return archiveEntry('manifest', { path: 'manifest', content: text });
 }
 
-function archiveEntry(path: string, file: AciFile): Buffer {
+/** One file as a layer of a docker image has it: names start at the root, without `rootfs/`. */
+export function layerEntry(file: AciFile): Buffer {
+  const name = (path: string): string => posix.join('/', path).slice(1).replace(/\/$/, '');
+  const target = file.type === 'hardlink' ? { linkname: name(file.linkname ?? '') } : {};
+  return archiveEntry(name(file.path), { ...file, ...target }, (path) => path);
+}
+
+function archiveEntry(path: string, file: AciFile, linkName: (path: string) => string = rootfsPath): Buffer {
   const type = file.type ?? (file.path.endsWith('/') ? 'directory' : 'file');
   const { records, name, body } =
     file.sparse === undefined ? plainBody(path, file) : sparseBody(path, file.sparse);
-  const linkpath = type === 'hardlink' ? rootfsPath(file.linkname ?? '') : file.linkname;
+  const linkpath = type === 'hardlink' ? linkName(file.linkname ?? '') : file.linkname;
   const header = new Header({
     path: type === 'directory' ? `${name}/` : name,
     type: TAR_TYPES[type],

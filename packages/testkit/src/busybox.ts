@@ -8,8 +8,8 @@ const BUSYBOX = '/bin/busybox';
 
 // What tests start by name; busybox itself knows many more.
 const APPLETS =
-  'ash cat chmod chown cp cut date dd df du echo env false find grep head hostname id kill ln ls md5sum mkdir mkfifo ' +
-  'mknod mount mv nc ps pwd readlink rm rmdir sed seq sh sleep sort stat sync tail tar tee test touch tr true umount ' +
+  'ash cat chmod chown cp cut date dd df du echo env false find grep head hostname httpd id ip kill ln ls md5sum mkdir ' +
+  'mkfifo mknod mount mv nc ping ping6 ps pwd readlink rm rmdir sed seq sh sleep sort stat sync tail tar tee test touch tr true umount ' +
   'uname vi wc wget which xargs yes';
 
 let program: Buffer | undefined;

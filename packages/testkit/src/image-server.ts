@@ -1,14 +1,13 @@
-// An image server on loopback that behaves well or badly on request (contract stage0 4.6, 10.8). Runs inside the
+// An image server on loopback that behaves well or badly on request (contract stage0 4.6, 4.7, 10.8). Runs inside the
 // test process, so the client under test must be another process or use asynchronous calls.
 
-import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import type { IncomingHttpHeaders, IncomingMessage, Server, ServerResponse } from 'node:http';
 import { createServer } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import type { TlsOptions } from 'node:tls';
 
-import { TempDir } from './tmp.ts';
+import { makeAuthority, type ServerIdentity } from './authority.ts';
 
 /** One thing a server offers. */
 export interface Resource {
@@ -36,6 +35,18 @@ export interface Resource {
   readonly redirect?: string;
   /** Answer 202 this many times first; with a path, until that path has been requested. */
   readonly defer?: number | string;
+  /** Required Cookie header; others get 403. */
+  readonly cookie?: string;
+  /** Set-Cookie headers of every answer, redirects too. */
+  readonly setCookie?: readonly string[];
+  /** Written to the connection instead of any answer of HTTP's, which then ends. */
+  readonly raw?: string | Uint8Array;
+  /** Never answer. */
+  readonly silent?: boolean;
+  /** Promise the whole body and say nothing more after this many bytes. */
+  readonly stallAfter?: number;
+  /** Send the body again and again, without an end. */
+  readonly endless?: boolean;
   /** Promise the whole body and break the connection after this many bytes. */
   readonly cutAfter?: number;
   /** Leave Content-Length out. */
@@ -49,6 +60,8 @@ export interface Resource {
 /** What was asked. */
 export interface SeenRequest {
   readonly method: string;
+  /** Host header without the port. */
+  readonly host: string;
   /** Path and query. */
   readonly url: string;
   readonly headers: IncomingHttpHeaders;
@@ -57,35 +70,53 @@ export interface SeenRequest {
 
 /** A running server. */
 export interface ImageServer extends AsyncDisposable {
-  /** `http://127.0.0.1:PORT` or with https, without a final slash. */
+  /** `http://ADDRESS:PORT` or with https, without a final slash. */
   readonly url: string;
   readonly port: number;
   /** All requests so far, in order of their answers. */
   readonly requests: readonly SeenRequest[];
   /** The certificate in PEM form, for servers with TLS. */
   readonly certificate: string | undefined;
-  /** Offers `resource` at `path` (with its leading slash), instead of what was there. Returns its address. */
+  /**
+   * Offers `resource` at `path` (with its leading slash), instead of what was there. `//host/path` is for requests to
+   * that host only. Returns its address.
+   */
   serve(path: string, resource: Resource): string;
   /** Requests of one path. */
   requestsOf(path: string): SeenRequest[];
   close(): Promise<void>;
 }
 
-/** Starts a server on a free port of 127.0.0.1. TLS uses a fresh self-signed certificate and needs openssl(1). */
+/** Where a server listens, and as whom. */
+export interface ImageServerOptions {
+  /** True: with a fresh self-signed certificate for localhost. Needs openssl(1). */
+  readonly tls?: boolean | (ServerIdentity & Pick<TlsOptions, 'maxVersion' | 'minVersion' | 'ciphers'>);
+  /** An address of loopback; 127.0.0.1 by default. */
+  readonly address?: string;
+  /** A free one by default. */
+  readonly port?: number;
+}
+
+/** Starts a server. */
 export async function startImageServer({
   tls = false,
-}: { readonly tls?: boolean } = {}): Promise<ImageServer> {
+  address = '127.0.0.1',
+  port: wantedPort = 0,
+}: ImageServerOptions = {}): Promise<ImageServer> {
   const resources = new Map<string, Resource>();
   const requests: SeenRequest[] = [];
   const deferrals = new Map<string, number>();
   const handler = (request: IncomingMessage, response: ServerResponse): void => {
     const path = (request.url ?? '/').replace(/\?.*/s, '');
-    const resource = resources.get(path) ?? { status: 404, body: 'not found\n' };
+    const host = (request.headers.host ?? '').replace(/:\d+$/, '');
+    const resource = resources.get(`//${host}${path}`) ??
+      resources.get(path) ?? { status: 404, body: 'not found\n' };
     const status = (): number =>
       answer(request, response, resource, isDeferred(path, resource, deferrals, requests));
     const record = (): void => {
       requests.push({
         method: request.method ?? '',
+        host,
         url: request.url ?? '',
         headers: request.headers,
         status: status(),
@@ -94,11 +125,14 @@ export async function startImageServer({
     if (resource.delayMs === undefined) record();
     else setTimeout(record, resource.delayMs).unref();
   };
-  const identity = tls ? selfSigned() : undefined;
+  const identity = tls === true ? selfSigned() : tls === false ? undefined : tls;
   const server: Server = identity === undefined ? createServer(handler) : createTlsServer(identity, handler);
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(wantedPort, address, resolve);
+  });
   const { port } = server.address() as AddressInfo;
-  const url = `${tls ? 'https' : 'http'}://127.0.0.1:${port}`;
+  const url = `${identity === undefined ? 'http' : 'https'}://${address}:${port}`;
   const close = async (): Promise<void> => {
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));
@@ -110,7 +144,7 @@ export async function startImageServer({
     certificate: identity?.cert,
     serve: (path, resource) => {
       resources.set(path, resource);
-      return `${url}${path}`;
+      return `${url}${path.replace(/^\/\/[^/]*/, '')}`;
     },
     requestsOf: (path) => requests.filter((seen) => seen.url === path || seen.url.startsWith(`${path}?`)),
     close,
@@ -138,14 +172,21 @@ function answer(
   resource: Resource,
   deferred: boolean,
 ): number {
-  const { authorization, redirect, etag, noHead = false } = resource;
+  const { authorization, cookie, redirect, etag, noHead = false } = resource;
   const end = (status: number, headers: Record<string, string> = {}): number => {
     response.writeHead(status, headers);
     response.end();
     return status;
   };
+  if (resource.raw !== undefined) {
+    request.socket.end(resource.raw);
+    return 0;
+  }
+  if (resource.silent === true) return 0;
+  if (resource.setCookie !== undefined) response.setHeader('Set-Cookie', resource.setCookie);
   if (request.method !== 'GET' && (request.method !== 'HEAD' || noHead)) return end(405);
   if (authorization !== undefined && request.headers.authorization !== authorization) return end(401);
+  if (cookie !== undefined && request.headers.cookie !== cookie) return end(403);
   if (deferred) return end(202);
   if (redirect !== undefined) return end(resource.status ?? 302, { Location: redirect });
   if (etag !== undefined && request.headers['if-none-match'] === etag) return end(304, { ETag: etag });
@@ -159,7 +200,9 @@ function sendBody(request: IncomingMessage, response: ServerResponse, resource: 
   const status = from > 0 && resource.ranges === 'partial' ? 206 : (resource.status ?? 200);
   response.writeHead(status, {
     'Content-Type': resource.contentType ?? 'application/octet-stream',
-    ...(resource.chunked === true ? {} : { 'Content-Length': String(body.length) }),
+    ...(resource.chunked === true || resource.endless === true
+      ? {}
+      : { 'Content-Length': String(body.length) }),
     ...(resource.etag === undefined ? {} : { ETag: resource.etag }),
     ...(resource.lastModified === undefined ? {} : { 'Last-Modified': resource.lastModified }),
     ...(resource.ranges === 'partial' || resource.ranges === 'ok' ? { 'Accept-Ranges': 'bytes' } : {}),
@@ -168,6 +211,8 @@ function sendBody(request: IncomingMessage, response: ServerResponse, resource: 
     ...resource.headers,
   });
   if (request.method === 'HEAD') response.end();
+  else if (resource.endless === true) sendForEver(response, body);
+  else if (resource.stallAfter !== undefined) response.write(body.subarray(0, resource.stallAfter));
   else if (resource.cutAfter !== undefined) {
     response.write(body.subarray(0, resource.cutAfter), () => response.destroy());
   } else if (resource.bytesPerSecond !== undefined) sendSlowly(response, body, resource.bytesPerSecond);
@@ -199,22 +244,17 @@ function sendSlowly(response: ServerResponse, body: Buffer, bytesPerSecond: numb
   response.on('close', () => clearInterval(timer));
 }
 
-function selfSigned(): { key: string; cert: string } {
-  using tmp = new TempDir('tls');
-  const [key, cert] = [tmp.join('key'), tmp.join('cert')];
-  const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1'];
-  const args = [
-    'req',
-    '-x509',
-    '-newkey',
-    'ec',
-    '-pkeyopt',
-    'ec_paramgen_curve:prime256v1',
-    '-nodes',
-    '-days',
-    '2',
-  ];
-  const { status, stderr, error } = spawnSync('openssl', [...args, ...subject, '-keyout', key, '-out', cert]);
-  if (status !== 0) throw new Error(`openssl failed: ${error?.message ?? stderr.toString()}`);
-  return { key: readFileSync(key, 'utf8'), cert: readFileSync(cert, 'utf8') };
+function sendForEver(response: ServerResponse, body: Buffer): void {
+  // A piece at a time: a connection that is gone takes any amount at once.
+  const more = (): void => {
+    if (response.socket === null || response.socket.destroyed) return;
+    if (response.write(body)) setImmediate(more);
+  };
+  response.on('drain', more);
+  more();
+}
+
+function selfSigned(): ServerIdentity {
+  using authority = makeAuthority();
+  return authority.issue({ names: ['localhost', '127.0.0.1'], selfSigned: true });
 }

@@ -25,6 +25,10 @@ const images =
   (pick: (specs: typeof import('./specs/images.ts')) => CommandSpec) => async (): Promise<CommandSpec> =>
     pick(await import('./specs/images.ts'));
 
+const services =
+  (pick: (specs: typeof import('./specs/services.ts')) => CommandSpec) => async (): Promise<CommandSpec> =>
+    pick(await import('./specs/services.ts'));
+
 /** The tree of contract stage0 1.1. */
 export const COMMAND_TREE: CommandNode = {
   name: 'rkt',
@@ -80,6 +84,11 @@ export const COMMAND_TREE: CommandNode = {
           spec: launch((specs) => specs.fetch),
         },
         {
+          name: 'fsck',
+          summary: 'Check all that is stored, and repair it',
+          spec: images((specs) => specs.fsck),
+        },
+        {
           name: 'gc',
           summary: 'Delete images that were not used for a while',
           spec: images((specs) => specs.gc),
@@ -100,6 +109,11 @@ export const COMMAND_TREE: CommandNode = {
     },
     { name: 'list', summary: 'List pods', spec: pods((specs) => specs.list) },
     { name: 'logs', summary: 'Print what the apps of a pod wrote', spec: pods((specs) => specs.logs) },
+    {
+      name: 'metadata-service',
+      summary: 'Serve apps their metadata',
+      spec: services((specs) => specs.metadataService),
+    },
     {
       name: 'prepare',
       summary: 'Make a pod ready without running it',

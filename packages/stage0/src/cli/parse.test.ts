@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 
 import { RktError } from '@rkt/diagnostics/rkt-error';
+import { runs } from '@rkt/property-runs/runs';
 import fc from 'fast-check';
 import yargsParser from 'yargs-parser';
 
@@ -123,7 +124,7 @@ describe('any command line', () => {
             assert.ok(error instanceof RktError, String(error));
           }
         }),
-        { numRuns: 60 },
+        { numRuns: runs(60) },
       );
     });
   }

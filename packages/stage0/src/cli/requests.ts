@@ -4,6 +4,8 @@ import type { Mount } from '@rkt/spec/mount';
 import type { ExposedPort } from '@rkt/spec/port';
 import type { Volume } from '@rkt/spec/volume';
 
+import type { LimitValues } from '../unpack/limits.ts';
+
 /** What --insecure-options turns off (contract stage0 1.8). */
 export interface InsecureOptions {
   readonly image: boolean;
@@ -105,6 +107,8 @@ export interface PrepareFlags {
   readonly pullPolicyGiven: boolean;
   readonly storeOnly: boolean;
   readonly noStore: boolean;
+  /** How much an image may cost; absent: as configured. */
+  readonly limits: LimitValues;
   readonly podManifest?: string;
   readonly quiet: boolean;
   readonly volumes: readonly Volume[];
@@ -199,6 +203,8 @@ export interface FetchFlags {
   readonly pullPolicy: PullPolicy;
   readonly storeOnly: boolean;
   readonly noStore: boolean;
+  /** How much an image may cost; absent: as configured. */
+  readonly limits: LimitValues;
 }
 
 export type ImageListField = 'id' | 'name' | 'size' | 'importtime' | 'lastused';
@@ -216,6 +222,10 @@ export interface ImageGcFlags {
   readonly gracePeriodMs: number;
 }
 
+export interface ImageFsckFlags {
+  readonly repair: boolean;
+}
+
 export interface ImageExportFlags {
   readonly overwrite: boolean;
 }
@@ -231,6 +241,12 @@ export interface ImageCatManifestFlags {
 
 export interface ConfigFlags {
   readonly prettyPrint: boolean;
+}
+
+export interface MetadataServiceFlags {
+  /** 0: the kernel chooses. */
+  readonly listenPort: number;
+  readonly listenAddress?: string;
 }
 
 export interface TrustFlags {

@@ -26,7 +26,7 @@ const VECTORS: readonly (readonly [line: string, replies: readonly string[]])[] 
   ['rkt ver', ['version']],
   ['rkt ru', ['run', 'run-prepared']],
   ['rkt --debug --dir /x im', ['image']],
-  ['rkt image ', ['cat-manifest', 'export', 'extract', 'gc', 'list', 'render', 'rm', 'verify']],
+  ['rkt image ', ['cat-manifest', 'export', 'extract', 'fsck', 'gc', 'list', 'render', 'rm', 'verify']],
   ['rkt image --debug e', ['export', 'extract']],
   ['rkt help image l', ['list']],
   ['rkt help ver', ['version']],

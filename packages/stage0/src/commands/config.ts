@@ -6,6 +6,8 @@ import { stringifyGoJson } from '@rkt/spec/go-json';
 
 import type { ConfigFlags, Invocation } from '../cli/requests.ts';
 import type { AuthCredentials, Config } from '../config/config.ts';
+import { formatMirror } from '../config/docker-mirrors.ts';
+import { limitFields } from '../config/limits.ts';
 import { loadConfig } from '../config/load.ts';
 
 const RKT_VERSION = 'v1';
@@ -25,7 +27,7 @@ function load(global: Invocation<ConfigFlags>['global']): Config {
 }
 
 // One entry per domain and per registry, so that each can be put into a file of its own.
-function entries({ auth, dockerAuth, paths, stage1 }: Config): object[] {
+function entries({ auth, dockerAuth, dockerMirrors, paths, stage1, limits }: Config): object[] {
   const entry = (rktKind: string, content: object): object => ({
     rktVersion: RKT_VERSION,
     rktKind,
@@ -42,8 +44,13 @@ function entries({ auth, dockerAuth, paths, stage1 }: Config): object[] {
     ...[...dockerAuth].map(([registry, { user, password }]) =>
       entry('dockerAuth', { registries: [registry], credentials: { user, password } }),
     ),
+    ...[...dockerMirrors].map(([registry, mirrors]) =>
+      entry('dockerMirrors', { registries: [registry], mirrors: mirrors.map(formatMirror) }),
+    ),
     entry('paths', { data: paths.data, 'stage1-images': paths.stage1Images }),
     entry('stage1', { name: stage1.name, version: stage1.version, location: stage1.location }),
+    // Not of rkt 1.30, whose readers expect what it printed: only where it is used.
+    ...(Object.keys(limits).length === 0 ? [] : [entry('limits', limitFields(limits))]),
   ];
 }
 

@@ -6,6 +6,7 @@ import { quote } from '@rkt/diagnostics/quote';
 import type { Invocation, RunPreparedFlags } from '../cli/requests.ts';
 import { resolveDataDir } from '../config/data-dir.ts';
 import { launchPod } from '../launch/launch.ts';
+import { checkMetadataService, registerIfAsked } from '../launch/metadata.ts';
 import { checkOverlayStillUsable } from '../launch/overlay-use.ts';
 import { during } from '../pod/context.ts';
 import { PodError } from '../pod/errors.ts';
@@ -25,11 +26,14 @@ export async function run({ global, flags, args, env }: Invocation<RunPreparedFl
   }
   checkNetwork(flags, manifest.forwardsPorts);
   checkOverlayStillUsable(data, pod.dir);
+  await checkMetadataService(flags);
   const running = during('cannot transition to run', () => movePod(pod, 'run'));
+  const mdsToken = await registerIfAsked(running, flags);
   return launchPod(running, {
     flags,
     global,
     env,
+    mdsToken,
     logger: createLogger({ prefix: 'stage0', debug: global.debug }),
   });
 }

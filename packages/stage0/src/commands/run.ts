@@ -6,6 +6,7 @@ import { createLogger } from '@rkt/diagnostics/logger';
 
 import type { Invocation, RunFlags } from '../cli/requests.ts';
 import { launchPod } from '../launch/launch.ts';
+import { checkMetadataService, registerIfAsked } from '../launch/metadata.ts';
 import { movePod } from '../pod/pod.ts';
 import { checkRunFlags } from '../prepare/checks.ts';
 import { newPod } from '../prepare/new-pod.ts';
@@ -14,14 +15,18 @@ export async function run(invocation: Invocation<RunFlags>): Promise<number> {
   const { command, global, flags, apps, env } = invocation;
   checkRunFlags(flags, apps);
   const logger = createLogger({ prefix: command, debug: global.debug });
+  // Before anything is fetched.
+  await checkMetadataService(flags);
   const pod = await newPod(invocation, logger, (uuid) => {
     if (flags.uuidFileSave !== undefined) writeFileSync(flags.uuidFileSave, uuid, { mode: 0o644 });
   });
   const running = movePod(pod, 'run');
+  const mdsToken = await registerIfAsked(running, flags);
   return launchPod(running, {
     flags,
     global,
     env,
+    mdsToken,
     logger: createLogger({ prefix: 'stage0', debug: global.debug }),
   });
 }

@@ -10,15 +10,20 @@ export type Headers = Readonly<Record<string, string>>;
 
 type AwsCredentials = Extract<AuthCredentials, { type: 'aws' }>;
 
+/** The request that logs in. */
+export interface SignedRequest {
+  readonly method?: 'GET' | 'HEAD';
+  readonly now?: Date;
+}
+
 /**
- * Headers for the GET of an image or signature at `url`; for https only, and for the first request only: a redirect
+ * Headers for the request of an image or signature at `url`; for https only, and for the first request only: a redirect
  * to another host must not see them.
  */
-export function downloadHeaders(auth: Config['auth'], url: string, now: Date = new Date()): Headers {
-  const authority = authorityOf(url);
-  const credentials = auth.get(authority);
+export function downloadHeaders(auth: Config['auth'], url: string, request: SignedRequest = {}): Headers {
+  const credentials = auth.get(authorityOf(url));
   if (credentials === undefined || !/^https:/i.test(url)) return {};
-  return credentials.type === 'aws' ? signAws(credentials, url, authority, now) : simpleHeaders(credentials);
+  return credentials.type === 'aws' ? signAws(credentials, url, request) : simpleHeaders(credentials);
 }
 
 /** Headers for a discovery request, whatever its scheme; aws signs downloads only. */
@@ -55,20 +60,25 @@ export function guessAwsRegion(authority: string): string {
 const ALGORITHM = 'AWS4-HMAC-SHA256';
 const SERVICE = 's3';
 
-// AWS Signature Version 4 of a GET without a body, with S3's rule that the path is encoded once.
-function signAws(credentials: AwsCredentials, url: string, authority: string, now: Date): Headers {
-  const { pathname, searchParams } = new URL(url);
+// AWS Signature Version 4 of a request without a body, with S3's rule that the path is encoded once.
+function signAws(
+  credentials: AwsCredentials,
+  url: string,
+  { method = 'GET', now = new Date() }: SignedRequest,
+): Headers {
+  // The host as the request will name it: without a default port.
+  const { host, pathname, searchParams } = new URL(url);
   const timestamp = now.toISOString().replace(/[-:]|\.\d{3}/g, '');
   const day = timestamp.slice(0, 8);
-  const region = credentials.region || guessAwsRegion(authority);
+  const region = credentials.region || guessAwsRegion(host);
   const scope = `${day}/${region}/${SERVICE}/aws4_request`;
   const bodyHash = sha256('');
   const signed = 'host;x-amz-content-sha256;x-amz-date';
   const canonical = [
-    'GET',
+    method,
     pathname.split('/').map(encodeOnce).join('/'),
     canonicalQuery(searchParams),
-    `host:${authority.toLowerCase()}`,
+    `host:${host}`,
     `x-amz-content-sha256:${bodyHash}`,
     `x-amz-date:${timestamp}`,
     '',

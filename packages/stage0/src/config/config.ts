@@ -1,5 +1,7 @@
 // The configuration in force: what the files of all directories say together (contract stage0 2.2). Pure.
 
+import type { LimitValues } from '../unpack/limits.ts';
+
 /** How to log in to a server that images come from. */
 export type AuthCredentials =
   | { readonly type: 'basic'; readonly user: string; readonly password: string }
@@ -16,6 +18,15 @@ export type AuthCredentials =
 export interface DockerCredentials {
   readonly user: string;
   readonly password: string;
+}
+
+/** A server that has copies of a docker registry's images. */
+export interface DockerMirror {
+  /** `host` or `host:port`. */
+  readonly host: string;
+  /** Path that repositories have there before their own; empty: none. */
+  readonly prefix: string;
+  readonly scheme: 'https' | 'http';
 }
 
 /** Directories; empty when not configured. */
@@ -38,14 +49,20 @@ export interface Config {
   readonly auth: ReadonlyMap<string, AuthCredentials>;
   /** By index name of the registry. */
   readonly dockerAuth: ReadonlyMap<string, DockerCredentials>;
+  /** By index name of the registry, in the order they are asked. */
+  readonly dockerMirrors: ReadonlyMap<string, readonly DockerMirror[]>;
   readonly paths: PathsConfig;
   readonly stage1: Stage1Config;
+  /** How much an image may cost; what is absent is not configured. */
+  readonly limits: LimitValues;
 }
 
 /** Nothing configured. */
 export const EMPTY_CONFIG: Config = {
   auth: new Map(),
   dockerAuth: new Map(),
+  dockerMirrors: new Map(),
   paths: { data: '', stage1Images: '' },
   stage1: { name: '', version: '', location: '' },
+  limits: {},
 };

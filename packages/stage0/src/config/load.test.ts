@@ -10,6 +10,7 @@ import fc from 'fast-check';
 
 import type { Config } from './config.ts';
 import { resolveDataDir } from './data-dir.ts';
+import { formatMirror } from './docker-mirrors.ts';
 import { loadConfig } from './load.ts';
 
 const V1 = { rktVersion: 'v1' };
@@ -29,11 +30,19 @@ const oauth = (domains: string[], token: string): object => ({
 });
 const paths = (fields: object): object => ({ ...V1, rktKind: 'paths', ...fields });
 const stage1 = (fields: object): object => ({ ...V1, rktKind: 'stage1', ...fields });
+const limits = (fields: object): object => ({ ...V1, rktKind: 'limits', ...fields });
 const docker = (registries: string[], user = 'u'): object => ({
   ...V1,
   rktKind: 'dockerAuth',
   registries,
   credentials: { user, password: 'p' },
+});
+
+const mirrors = (registries: unknown, list: unknown): object => ({
+  ...V1,
+  rktKind: 'dockerMirrors',
+  registries,
+  mirrors: list,
 });
 
 describe('loadConfig', () => {
@@ -93,6 +102,32 @@ describe('loadConfig', () => {
     assert.deepEqual(config.stage1, { name: 'n', version: 'v', location: 'https://x/l2' });
     put('user/stage1.d/t.json', stage1({ name: 'm', version: 'w' }));
     assert.deepEqual(load().stage1, { name: 'm', version: 'w', location: 'https://x/l2' });
+  });
+
+  it('merges limits by field', () => {
+    put('system/limits.d/l.json', limits({ 'max-image-size': '1Gi', 'max-image-ratio': 50 }));
+    put('local/limits.d/l.json', limits({ 'max-image-size': 4096, 'max-image-memory': '256Mi' }));
+    put('user/limits.d/l.json', limits({ 'max-image-entries': 7 }));
+    assert.deepEqual(load().limits, {
+      'max-image-size': 4096,
+      'max-image-ratio': 50,
+      'max-image-memory': 256 << 20,
+      'max-image-entries': 7,
+    });
+  });
+  it('reads mirrors, and gives them back as they are written', () => {
+    const written = ['m.example.com', 'm:5000/a/b', 'http://127.0.0.1:5000', 'https://[::1]:5000/x/'];
+    put('local/mirrors.d/a.json', mirrors(['quay.io', 'x.io'], written));
+    put('user/mirrors.d/a.json', mirrors(['x.io'], []));
+    const { dockerMirrors } = load();
+    assert.deepEqual(dockerMirrors.get('quay.io')?.map(formatMirror), [
+      'm.example.com',
+      'm:5000/a/b',
+      'http://127.0.0.1:5000',
+      '[::1]:5000/x',
+    ]);
+    assert.deepEqual(dockerMirrors.get('quay.io')?.[1], { host: 'm:5000', prefix: 'a/b', scheme: 'https' });
+    assert.deepEqual(dockerMirrors.get('x.io'), []);
   });
 
   it('reads registries of docker and aws credentials', () => {
@@ -161,18 +196,46 @@ describe('loadConfig', () => {
     ['local/auth.d/a.json', { ...basic('d'), credentials: 'x' }, /: "credentials" is not an object$/],
     ['local/auth.d/a.json', oauth(['d'], ''), /: no oauth bearer token specified$/],
     ['local/auth.d/a.json', { ...basic('d'), type: 'aws' }, /: no AWS Access Key ID specified$/],
+    [
+      'local/auth.d/a.json',
+      { ...basic('d'), type: 'aws', credentials: { accessKeyID: 'k' } },
+      /: no AWS Secret Access Key specified$/,
+    ],
     ['local/auth.d/a.json', docker([]), /: no registries specified$/],
+    ['local/auth.d/a.json', { ...docker(['r']), credentials: {} }, /: user not specified$/],
+    ['local/auth.d/a.json', docker(['r'], ''), /: user not specified$/],
+    ['local/auth.d/a.json', { ...docker(['r']), credentials: { user: 'u' } }, /: password not specified$/],
+    ['local/paths.d/a.json', paths({ data: 1 }), /: "data" is not a string$/],
     [
       'local/auth.d/a.json',
       docker(['r', 'r']),
       /: credentials for docker registry "r" are already specified$/,
     ],
+    ['local/mirrors.d/a.json', mirrors([], ['m']), /: no registries specified$/],
+    [
+      'local/mirrors.d/a.json',
+      mirrors(['r', 'r'], []),
+      /: mirrors of docker registry "r" are already specified$/,
+    ],
+    ['local/mirrors.d/a.json', mirrors(['r'], 'm'), /: "mirrors" is not a list$/],
+    ...['', '/x', 'ftp://m', 'u:p@m', 'm/../x', 'm/X', 'm?x', 'm:99999', 'm x'].map(
+      (text) => ['local/mirrors.d/a.json', mirrors(['r'], [text]), /: bad mirror ".*", use \[http:/] as const,
+    ),
+    ['local/auth.d/a.json', mirrors(['r'], []), /auth\.d" takes kinds "auth", "dockerAuth"/],
     ['local/paths.d/a.json', paths({ data: 'x' }), /: data directory must be an absolute path$/],
     [
       'local/paths.d/a.json',
       paths({ 'stage1-images': 'x' }),
       /: stage1 images directory must be an absolute path$/,
     ],
+    ...['', '-1', 'many', 0, -1, 1.5, 2 ** 60, [1], true].map(
+      (value) =>
+        [
+          'local/limits.d/a.json',
+          limits({ 'max-image-size': value }),
+          /: "max-image-size" is not a positive whole number/,
+        ] as const,
+    ),
     ['local/stage1.d/a.json', stage1({ name: 'n' }), /: invalid stage1 configuration: .*version/],
     ['local/stage1.d/a.json', stage1({ version: 'v' }), /: invalid stage1 configuration: .*name/],
     [
@@ -198,6 +261,59 @@ describe('loadConfig', () => {
     });
   }
 
+  const good: readonly (readonly [directory: string, file: object])[] = [
+    ['auth.d', basic('d')],
+    ['auth.d', oauth(['d'], 't')],
+    ['auth.d', { ...basic('d'), type: 'aws', credentials: { accessKeyID: 'k', secretAccessKey: 's' } }],
+    ['auth.d', docker(['r'])],
+    ['paths.d', paths({ data: '/d' })],
+    ['stage1.d', stage1({ location: 'docker://x' })],
+  ];
+  for (const [directory, file] of good) {
+    const { rktKind, type } = file as { readonly rktKind: string; readonly type?: string };
+    it(`knows version v1 of ${[rktKind, type].filter(Boolean).join(' ')}, and no other`, () => {
+      put(`local/${directory}/a.json`, file);
+      load();
+      for (const rktVersion of ['v2', 'v0', 'V1', '1', 'v1 ']) {
+        put(`local/${directory}/a.json`, { ...file, rktVersion });
+        assert.match(
+          failure(),
+          new RegExp(
+            `^no parser available for configuration of kind "${rktKind}" and version "${rktVersion}"`,
+          ),
+        );
+      }
+    });
+    it(`takes ${rktKind} from ${directory} only`, () => {
+      for (const other of ['auth.d', 'paths.d', 'stage1.d'].filter((each) => each !== directory)) {
+        put(`local/${other}/a.json`, file);
+        assert.match(
+          failure(),
+          new RegExp(`${other}" takes kinds .*, but ".*a\\.json" is of kind "${rktKind}"$`),
+        );
+        rmSync(path.join(root, 'local', other), { recursive: true });
+      }
+    });
+  }
+  for (const location of ['/a.aci', 'file:///a.aci', 'docker://x', 'http://x/a.aci', 'https://x/a.aci']) {
+    it(`takes a stage1 at ${location}`, () => {
+      put('local/stage1.d/a.json', stage1({ location }));
+      assert.equal(load().stage1.location, location);
+    });
+  }
+  it('reads files in the order of their names', () => {
+    put('local/auth.d/b.json', basic('b'));
+    put('local/auth.d/a.json', basic('a'));
+    put('local/auth.d/A.json', basic('c'));
+    assert.deepEqual([...load().auth.keys()], ['c', 'a', 'b']);
+  });
+  it('refuses a docker registry twice in one directory, not in two', () => {
+    put('local/auth.d/a.json', docker(['r']));
+    put('user/auth.d/a.json', docker(['r'], 'v'));
+    assert.equal(load().dockerAuth.get('r')?.user, 'v');
+    put('user/auth.d/b.json', docker(['r']));
+    assert.match(failure(), /b\.json": credentials for docker registry "r" are already specified$/);
+  });
   it('refuses the same thing twice in one directory', () => {
     put('local/auth.d/a.json', basic('a.com'));
     put('local/auth.d/b.json', oauth(['a.com'], 't'));
@@ -212,6 +328,11 @@ describe('loadConfig', () => {
     put('local/stage1.d/a.json', stage1({ location: '/a' }));
     put('local/stage1.d/b.json', stage1({ location: '/b' }));
     assert.match(failure(), /location is already specified$/);
+  });
+  it('refuses a limit twice in one directory', () => {
+    put('local/limits.d/a.json', limits({ 'max-image-ratio': 1 }));
+    put('local/limits.d/b.json', limits({ 'max-image-ratio': 1 }));
+    assert.match(failure(), /b\.json": max-image-ratio is already specified$/);
   });
   it('refuses a file where a directory should be', () => {
     put('local/auth.d', 'x');

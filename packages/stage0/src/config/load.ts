@@ -11,8 +11,10 @@ import { parseGoJson } from '@rkt/spec/go-json';
 import { readAuth } from './auth.ts';
 import { EMPTY_CONFIG, type Config } from './config.ts';
 import { readDockerAuth } from './docker-auth.ts';
+import { readDockerMirrors } from './docker-mirrors.ts';
 import { ConfigError, refuse } from './errors.ts';
 import { asObject, textAt, type ConfigObject } from './json-object.ts';
+import { readLimits } from './limits.ts';
 import { readPaths } from './paths.ts';
 import { readStage1 } from './stage1.ts';
 
@@ -31,16 +33,21 @@ type KindReader = (file: ConfigObject, directory: Config) => Config;
 const KINDS: ReadonlyMap<string, KindReader> = new Map([
   ['auth', readAuth],
   ['dockerAuth', readDockerAuth],
+  ['dockerMirrors', readDockerMirrors],
   ['paths', readPaths],
   ['stage1', readStage1],
+  ['limits', readLimits],
 ]);
 
 const VERSION = 'v1';
 
 const SUBDIRECTORIES: readonly (readonly [name: string, kinds: readonly string[]])[] = [
   ['auth.d', ['auth', 'dockerAuth']],
+  // Ours: rkt 1.30 does not look there, so both can share a directory.
+  ['mirrors.d', ['dockerMirrors']],
   ['paths.d', ['paths']],
   ['stage1.d', ['stage1']],
+  ['limits.d', ['limits']],
 ];
 
 /**
@@ -123,6 +130,7 @@ function override(config: Config, later: Config): Config {
   return {
     auth: new Map([...config.auth, ...later.auth]),
     dockerAuth: new Map([...config.dockerAuth, ...later.dockerAuth]),
+    dockerMirrors: new Map([...config.dockerMirrors, ...later.dockerMirrors]),
     paths: {
       data: later.paths.data || config.paths.data,
       stage1Images: later.paths.stage1Images || config.paths.stage1Images,
@@ -132,5 +140,6 @@ function override(config: Config, later: Config): Config {
       ...(later.stage1.name === '' ? config.stage1 : later.stage1),
       location: later.stage1.location || config.stage1.location,
     },
+    limits: { ...config.limits, ...later.limits },
   };
 }

@@ -22,6 +22,8 @@ export interface TarEntry {
   readonly deviceMajor?: number;
   readonly deviceMinor?: number;
   readonly xattrs?: ReadonlyMap<string, Buffer>;
+  /** Further pax records, such as the map of a sparse file. */
+  readonly records?: ReadonlyMap<string, string>;
 }
 
 const NAME_FIELD_BYTES = 100;
@@ -81,7 +83,7 @@ function fieldText(name: Buffer): string {
     .replace(/[^\x20-\x7e]/g, '_');
 }
 
-function paxRecords({ name, linkName, uid, gid, mtimeNs, xattrs }: TarEntry): Buffer[] {
+function paxRecords({ name, linkName, uid, gid, mtimeNs, xattrs, records: further }: TarEntry): Buffer[] {
   const records: Buffer[] = [];
   if (!fitsField(name)) records.push(paxRecord('path', name));
   if (linkName !== undefined && !fitsField(linkName)) records.push(paxRecord('linkpath', linkName));
@@ -90,6 +92,7 @@ function paxRecords({ name, linkName, uid, gid, mtimeNs, xattrs }: TarEntry): Bu
   if (mtimeNs < 0n || mtimeNs % NS_PER_SECOND !== 0n)
     records.push(paxRecord('mtime', Buffer.from(seconds(mtimeNs))));
   for (const [key, value] of xattrs ?? []) records.push(paxRecord(`SCHILY.xattr.${key}`, value));
+  for (const [key, value] of further ?? []) records.push(paxRecord(key, Buffer.from(value)));
   return records;
 }
 

@@ -1,6 +1,6 @@
 // What everything that fetches needs. Runs in stage0.
 
-import { createLogger, type Logger } from '@rkt/diagnostics/logger';
+import { createLogger, type Logger, writeStderr } from '@rkt/diagnostics/logger';
 import type { DataDir } from '@rkt/pod-layout/data-dir';
 
 import type { GlobalFlags, InsecureOptions } from '../cli/requests.ts';
@@ -8,6 +8,8 @@ import type { Config } from '../config/config.ts';
 import { type ImageStore, openStore } from '../store/store.ts';
 import { TreeStore } from '../treestore/tree-store.ts';
 import { type Keystore, openKeystore } from '../trust/keystore.ts';
+import { besideProgress } from './progress.ts';
+import { archiveLimits, type ArchiveLimits, type LimitValues } from '../unpack/limits.ts';
 
 /** Where images come from, where they go, and on whose terms. */
 export interface FetchContext {
@@ -24,6 +26,12 @@ export interface FetchContext {
   /** For the proxy variables. */
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string;
+  /** How much an image may cost. */
+  readonly limits: ArchiveLimits;
+  /** Ends what is being fetched. */
+  readonly signal?: AbortSignal;
+  /** Several images at the same time: what is shown of each says which it is. */
+  readonly several?: boolean;
 }
 
 /** Opens the store and the tree store of `data`. The caller closes `store`. */
@@ -32,13 +40,17 @@ export function fetchContext({
   config,
   global,
   env = {},
+  limits = {},
 }: {
   readonly data: DataDir;
   readonly config: Config;
   readonly global: GlobalFlags;
   readonly env?: Readonly<Record<string, string>>;
+  /** Given on the command line; they count before those of `config`. */
+  readonly limits?: LimitValues;
 }): FetchContext {
-  const logger = createLogger({ prefix: 'image', debug: global.debug });
+  const write = (text: string): void => besideProgress(() => writeStderr(text));
+  const logger = createLogger({ prefix: 'image', debug: global.debug, write });
   const store = openStore(data, { logger });
   return {
     store,
@@ -51,5 +63,6 @@ export function fetchContext({
     trustKeysFromHttps: global.trustKeysFromHttps,
     env,
     cwd: process.cwd(),
+    limits: archiveLimits(config.limits, limits),
   };
 }

@@ -9,14 +9,16 @@ import type { PullPolicy } from '../cli/requests.ts';
 import type { FetchContext } from './context.ts';
 import { fetchReference } from './fetcher.ts';
 
-/** Fetches the dependencies of `top`, and theirs. Each image is looked at once, so a cycle ends by itself here. */
+/**
+ * Fetches the dependencies of `top`, and theirs, each once however many want it: so a cycle ends by itself here.
+ * Signature files of the command line are not for them.
+ */
 export async function fetchDependencies(
   context: FetchContext,
   top: ImageKey,
   pullPolicy: PullPolicy,
 ): Promise<void> {
-  // There is no discovery to ask for anything newer yet.
-  const policy = pullPolicy === 'update' ? 'new' : pullPolicy;
+  const asked = new Set<string>();
   const seen = new Set([top]);
   const queue = [top];
   for (let key = queue.shift(); key !== undefined; key = queue.shift()) {
@@ -24,11 +26,13 @@ export async function fetchDependencies(
     for (const dependency of dependencies) {
       const image = withPlatform({ name: dependency.imageName, labels: dependency.labels ?? [] });
       const text = formatImageName(image);
+      if (asked.has(text)) continue;
+      asked.add(text);
       try {
         const found = await fetchReference(
           context,
           { kind: 'name', text, image },
-          { pullPolicy: policy, unpack: false },
+          { pullPolicy, unpack: false },
         );
         if (!seen.has(found)) queue.push(found);
         seen.add(found);

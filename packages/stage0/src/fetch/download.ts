@@ -1,22 +1,34 @@
 // Downloads a URL into the scratch directory of the store, resuming what a killed process left (contract stage0 4.6).
+// The lock on the file is what keeps two writers apart; that they do not do the same work is shared-download.ts's.
 // Runs in stage0.
 
 import { createHash } from 'node:crypto';
-import { closeSync, fstatSync, ftruncateSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statfsSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { Logger } from '@rkt/diagnostics/logger';
 import { wrap } from '@rkt/diagnostics/rkt-error';
-import { withKernelErrors } from '@rkt/linux/errno';
+import { KernelError, withKernelErrors } from '@rkt/linux/errno';
 import { type FileLock, lockFile } from '@rkt/linux/file-lock';
 import { casTmpDir, type DataDir, STORE_FILE_MODE } from '@rkt/pod-layout/data-dir';
 
 import { ensureDirectory } from '../store/directories.ts';
 import { writeFully } from '../unpack/file-content.ts';
+import { DEFAULT_LIMITS } from '../unpack/limits.ts';
 import { maxAgeSeconds } from './cache-control.ts';
 import { FetchError } from './errors.ts';
 import { type HttpOptions, httpRequest, type HttpResponse, networkError, shownUrl } from './http.ts';
-import { Progress } from './progress.ts';
+import { decimalSize, Progress } from './progress.ts';
 
 /** What {@link download} needs. */
 export interface DownloadOptions {
@@ -25,6 +37,10 @@ export interface DownloadOptions {
   readonly http: HttpOptions;
   /** ETag of what is stored already; the server may say that it is still the same. */
   readonly etag: string;
+  /** What the bar says; `Downloading ACI` by default. */
+  readonly label?: string;
+  /** No image is larger. */
+  readonly maxBytes?: number;
 }
 
 /** A finished download, locked until it is disposed of; the file is deleted then. */
@@ -36,8 +52,8 @@ export interface Download extends Disposable {
 
 /** Undefined when the server says that `etag` is still current. @throws FetchError, KernelError */
 export async function download(url: URL, options: DownloadOptions): Promise<Download | undefined> {
-  const temporary = new TemporaryFile(url, options);
   let keep = false;
+  const temporary = await openTemporary(url, options);
   try {
     const found = await transfer(url, temporary, options);
     keep = found !== undefined;
@@ -55,12 +71,10 @@ class TemporaryFile {
   readonly fd: number;
   readonly #lock: FileLock;
 
-  constructor(url: URL, { data, logger }: DownloadOptions) {
-    const digest = createHash('sha512').update(url.href).digest('hex').slice(0, 64);
-    this.path = path.join(casTmpDir(data), `sha512-${digest}`);
-    ensureDirectory(casTmpDir(data));
-    this.#lock = lockTemporary(this.path, logger);
-    this.fd = withKernelErrors(this.path, () => openSync(this.path, 'r+'));
+  constructor(file: string, lock: FileLock) {
+    this.path = file;
+    this.#lock = lock;
+    this.fd = withKernelErrors(file, () => openSync(file, 'r+'));
   }
 
   get size(): number {
@@ -100,12 +114,35 @@ class TemporaryFile {
   }
 }
 
-function lockTemporary(file: string, logger: Logger): FileLock {
-  const options = { exclusive: true, create: true, mode: STORE_FILE_MODE } as const;
-  const lock = lockFile(file, { ...options, wait: false });
-  if (lock !== undefined) return lock;
-  logger.info('another rkt instance is downloading this file, waiting...');
-  return lockFile(file, { ...options, wait: true });
+/** Where a download of `url` goes; its lease and its ETag are beside it. */
+export function temporaryPath(data: DataDir, url: URL): string {
+  const digest = createHash('sha512').update(url.href).digest('hex').slice(0, 64);
+  return path.join(casTmpDir(data), `sha512-${digest}`);
+}
+
+async function openTemporary(url: URL, { data, logger, http }: DownloadOptions): Promise<TemporaryFile> {
+  const file = temporaryPath(data, url);
+  ensureDirectory(casTmpDir(data));
+  return new TemporaryFile(file, await lockTemporary(url, file, logger, http.signal));
+}
+
+const LOCK_POLL_MS = 100;
+
+// Polls, as a wait in the kernel would stop the other downloads of this process.
+async function lockTemporary(
+  url: URL,
+  file: string,
+  logger: Logger,
+  signal: AbortSignal | undefined,
+): Promise<FileLock> {
+  const options = { exclusive: true, create: true, mode: STORE_FILE_MODE, wait: false } as const;
+  for (let waited = false; ; waited = true) {
+    const lock = lockFile(file, options);
+    if (lock !== undefined) return lock;
+    if (!waited) logger.info('another rkt instance is downloading this file, waiting...');
+    if (signal?.aborted === true) throw networkError(url, signal.reason);
+    await sleep(LOCK_POLL_MS);
+  }
 }
 
 type Found = Omit<Download, 'fd' | typeof Symbol.dispose>;
@@ -113,7 +150,7 @@ type Found = Omit<Download, 'fd' | typeof Symbol.dispose>;
 async function transfer(url: URL, file: TemporaryFile, options: DownloadOptions): Promise<Found | undefined> {
   const resumable = await checkPartial(url, file, options);
   let response = await request(url, file.size, options);
-  if (response.status === 416 && file.size > 0) {
+  if (file.size > 0 && (response.status === 416 || isAmbiguous(response))) {
     response.body.destroy();
     file.restart();
     response = await request(url, 0, options);
@@ -130,7 +167,7 @@ async function transfer(url: URL, file: TemporaryFile, options: DownloadOptions)
   if (sendsWhole(response, file.size, resumable?.total)) file.restart();
   const etag = response.header('etag') ?? '';
   file.rememberEtag(etag);
-  await receive(url, response, file);
+  await receive(url, response, file, options);
   return { etag, maxAgeSeconds: maxAgeSeconds(response.header('cache-control')) };
 }
 
@@ -168,13 +205,17 @@ function resumeProblem(head: HttpResponse, file: TemporaryFile): string | undefi
   return unchanged ? undefined : 'cannot use cached partial download, resource updated.';
 }
 
+// The rest or all of it? Nobody can tell.
+function isAmbiguous(response: HttpResponse): boolean {
+  return response.status === 200 && contentLength(response) === undefined;
+}
+
 // Some servers send the rest with status 200, some ignore the range and send all of it.
 function sendsWhole(response: HttpResponse, offset: number, total: number | undefined): boolean {
-  if (offset === 0) return false;
-  if (response.status === 200) return total !== undefined && contentLength(response) === total;
-  const start = /^bytes ([0-9]+)-/.exec(response.header('content-range') ?? '')?.[1];
-  if (start === undefined || Number(start) === offset) return false;
-  if (Number(start) === 0) return true;
+  if (response.status === 200) return offset > 0 && total !== undefined && contentLength(response) === total;
+  const start = Number(/^bytes ([0-9]+)-/.exec(response.header('content-range') ?? '')?.[1] ?? offset);
+  if (start === offset) return false;
+  if (start === 0) return true;
   throw new FetchError('network', `server sent bytes from ${start} instead of ${offset}`);
 }
 
@@ -183,23 +224,49 @@ function contentLength(response: HttpResponse): number | undefined {
   return text === undefined || !/^[0-9]+$/.test(text) ? undefined : Number(text);
 }
 
-async function receive(url: URL, response: HttpResponse, file: TemporaryFile): Promise<void> {
+async function receive(
+  url: URL,
+  response: HttpResponse,
+  file: TemporaryFile,
+  { label = 'Downloading ACI', maxBytes = DEFAULT_LIMITS.maxFileBytes }: DownloadOptions,
+): Promise<void> {
   let done = file.size;
   const length = contentLength(response);
-  const progress = new Progress('Downloading ACI', length === undefined ? undefined : done + length);
   const expected = length === undefined ? undefined : done + length;
   try {
+    checkRoom(url, file, length ?? 0, { expected: expected ?? 0, maxBytes });
+    using progress = new Progress(label, expected);
     for await (const chunk of response.body as AsyncIterable<Buffer>) {
+      checkSize(url, done + chunk.length, maxBytes);
       withKernelErrors(file.path, () => writeFully(file.fd, chunk, done));
       done += chunk.length;
       progress.update(done);
     }
+    if (expected !== undefined && done !== expected) {
+      throw new FetchError('network', `cannot get ${shownUrl(url)}: ${done} of ${expected} bytes received`);
+    }
+    progress.finish(done);
   } catch (error) {
-    if ((error as { syscall?: unknown }).syscall === 'write') throw error;
-    throw networkError(url, error);
+    response.body.destroy();
+    throw error instanceof KernelError ? error : networkError(url, error);
   }
-  if (expected !== undefined && done !== expected) {
-    throw new FetchError('network', `cannot get ${shownUrl(url)}: ${done} of ${expected} bytes received`);
-  }
-  progress.finish(done);
+}
+
+function checkSize(url: URL, bytes: number, maxBytes: number): void {
+  if (bytes <= maxBytes) return;
+  throw new FetchError('too-large', `${shownUrl(url)} is larger than ${decimalSize(maxBytes)}`);
+}
+
+// Better now than when the disk is full.
+function checkRoom(
+  url: URL,
+  file: TemporaryFile,
+  missing: number,
+  { expected, maxBytes }: { readonly expected: number; readonly maxBytes: number },
+): void {
+  checkSize(url, expected, maxBytes);
+  const { bavail, bsize } = withKernelErrors(file.path, () => statfsSync(file.path));
+  if (missing <= bavail * bsize) return;
+  const room = `${decimalSize(missing)} are needed for ${shownUrl(url)}, ${decimalSize(bavail * bsize)} are free`;
+  throw new FetchError('too-large', `no space left on device: ${room}`);
 }

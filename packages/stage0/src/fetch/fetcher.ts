@@ -1,15 +1,12 @@
 // Fetches one image by what its reference is: a file, a URL, a name (contract stage0 4.3). Runs in stage0.
 
-import { quote } from '@rkt/diagnostics/quote';
-import { hasCode } from '@rkt/diagnostics/rkt-error';
 import type { ImageKey } from '@rkt/spec/image-id';
-import type { ImageName } from '@rkt/spec/image-name';
 
 import type { PullPolicy } from '../cli/requests.ts';
 import type { ImageReference } from '../image-ref/parse.ts';
 import type { FetchContext } from './context.ts';
-import { FetchError } from './errors.ts';
 import { fetchFile } from './file-fetcher.ts';
+import { fetchName } from './name-fetcher.ts';
 
 /** How a reference is fetched. */
 export interface ReferenceOptions {
@@ -33,53 +30,13 @@ export async function fetchReference(
       return fetchUrl(context, reference, options);
     }
     case 'docker':
-      return fetchDocker(context, reference.reference, options.pullPolicy);
-    case 'name':
-      return fetchName(context, reference.text, reference.image, options.pullPolicy);
-  }
-}
-
-function fetchDocker({ store, logger }: FetchContext, reference: string, policy: PullPolicy): ImageKey {
-  const url = `docker://${reference}`;
-  const stored = policy === 'update' ? undefined : store.findRemote(url);
-  if (stored !== undefined) {
-    logger.debug(`using image from local store for url ${url}`);
-    store.touch(stored.key);
-    return stored.key;
-  }
-  throw new FetchError(
-    policy === 'never' ? 'image-not-found' : 'not-supported',
-    `unable to fetch docker image from URL ${quote(url)}: not in the store, and this version cannot convert docker images`,
-  );
-}
-
-/** @param text The name as it was typed, for messages. */
-export function fetchName(
-  { store, logger }: FetchContext,
-  text: string,
-  { name, labels }: ImageName,
-  policy: PullPolicy,
-): ImageKey {
-  if (policy !== 'update') {
-    try {
-      const key = store.findByName(name, labels);
-      logger.debug(`using image from local store for image name ${text}`);
-      store.touch(key);
-      return key;
-    } catch (error) {
-      if (!hasCode(error, 'not-found')) throw error;
+    case 'oci':
+    case 'oci-archive':
+    case 'docker-archive': {
+      const { fetchContainerImage } = await import('./docker-fetcher.ts');
+      return fetchContainerImage(context, reference, options);
     }
+    case 'name':
+      return fetchName(context, reference, options);
   }
-  const stored = policy === 'update' ? '' : 'not in the store, and ';
-  const remote =
-    policy === 'never'
-      ? 'the pull policy forbids to fetch it'
-      : 'this version cannot discover images by name';
-  throw new FetchError(
-    'image-not-found',
-    `unable to fetch image from image name ${quote(text)}: ${stored}${remote}`,
-    {
-      hint: 'fetch it by its URL or file first',
-    },
-  );
 }

@@ -7,6 +7,7 @@ import { type ImageKey, isHash } from '@rkt/spec/image-id';
 
 import type { PullPolicy } from '../cli/requests.ts';
 import type { FetchContext } from './context.ts';
+import { FetchError } from './errors.ts';
 
 export { type FetchContext, fetchContext } from './context.ts';
 
@@ -17,6 +18,8 @@ export interface FindOptions {
   readonly pullPolicy: PullPolicy;
   /** Fetch what the image depends on, too. */
   readonly dependencies: boolean;
+  /** What must have ended before anything but a download begins: it may bring the image, or fail. */
+  readonly earlier?: Promise<void>;
 }
 
 /** The image for `run`, `prepare` and stage1: an ID is looked up in the store, anything else is fetched. */
@@ -49,10 +52,22 @@ export async function fetchImage(
 ): Promise<ImageKey> {
   const { parseImageReference } = await import('../image-ref/parse.ts');
   const { fetchReference } = await import('./fetcher.ts');
-  const key = await fetchReference(context, parseImageReference(argument, context.cwd), options);
-  if (options.dependencies && (context.store.readManifest(key).dependencies ?? []).length > 0) {
-    const { fetchDependencies } = await import('./dependencies.ts');
-    await fetchDependencies(context, key, options.pullPolicy);
-  }
+  const reference = parseImageReference(argument, context.cwd);
+  const { kind } = reference;
+  if (kind === 'file' || (kind === 'name' && options.pullPolicy !== 'update')) await options.earlier;
+  if (context.signal?.aborted === true) throw new FetchError('cancelled', 'cancelled');
+  const key = await fetchReference(context, reference, options);
+  if (options.dependencies) await fetchDependenciesOf(context, key, options.pullPolicy);
   return key;
+}
+
+/** Fetches what a stored image depends on. @throws FetchError, StoreError, UnpackError, SpecError */
+export async function fetchDependenciesOf(
+  context: FetchContext,
+  key: ImageKey,
+  pullPolicy: PullPolicy,
+): Promise<void> {
+  if ((context.store.readManifest(key).dependencies ?? []).length === 0) return;
+  const { fetchDependencies } = await import('./dependencies.ts');
+  await fetchDependencies(context, key, pullPolicy);
 }

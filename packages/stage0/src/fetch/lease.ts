@@ -19,7 +19,7 @@ const TIMES: LeaseTimes = { staleMs: 10_000, patienceMs: 15 * 60_000, pollMs: 10
 
 /**
  * Does `work` while holding the lease `file`, or without it when there is no getting it. `waiting` is called when
- * another process holds it. `work` calls `renew` now and then.
+ * somebody else holds it. The lease is renewed while the event loop runs; work that keeps it busy calls `renew`.
  */
 export async function withLease<Result>(
   file: string,
@@ -40,9 +40,12 @@ export async function withLease<Result>(
     failure = await acquire({ wait: times.patienceMs, pollPeriod: times.pollMs });
   }
   if (failure !== undefined) return work(() => undefined);
+  const renew = renewer(file, times.staleMs / 4);
+  const timer = setInterval(renew, times.staleMs / 4).unref();
   try {
-    return await work(renewer(file, times.staleMs / 4));
+    return await work(renew);
   } finally {
+    clearInterval(timer);
     lockfile.unlockSync(file);
   }
 }

@@ -1,23 +1,53 @@
 import assert from 'node:assert/strict';
 
-import { decimalSize, Progress } from './progress.ts';
+import { decimalSize, Progress, ProgressDisplay } from './progress.ts';
 
-function recorder(isTerminal: boolean): {
-  text: string[];
+interface Recorder {
+  readonly text: string[];
   now: number;
-  progress: (total?: number) => Progress;
-} {
-  const record = {
-    text: [] as string[],
+  readonly display: ProgressDisplay;
+  progress(total?: number, label?: string): Progress;
+}
+
+function recorder(isTerminal: boolean, columns = 80): Recorder {
+  const text: string[] = [];
+  const record: Recorder = {
+    text,
     now: 0,
-    progress: (total?: number): Progress =>
-      new Progress('Downloading ACI', total, {
-        isTerminal,
-        write: (text) => record.text.push(text),
-        now: () => record.now,
-      }),
+    display: new ProgressDisplay({
+      isTerminal,
+      columns,
+      write: (piece) => text.push(piece),
+      now: () => record.now,
+    }),
+    progress: (total, label = 'Downloading ACI') => new Progress(label, total, record.display),
   };
   return record;
+}
+
+const ESCAPE = '\u001B';
+
+/** What a terminal shows after all of this, line by line. */
+function screen(pieces: readonly string[]): string[] {
+  const lines = [''];
+  let [row, column] = [0, 0];
+  for (const [token] of pieces.join('').matchAll(new RegExp(`${ESCAPE}\\[\\d*[AJ]|[^]`, 'gu'))) {
+    if (token.endsWith('A') && token.length > 2) row -= Number(token.slice(2, -1));
+    else if (token === `${ESCAPE}[J`) {
+      lines.length = row + 1;
+      lines[row] = (lines[row] ?? '').slice(0, column);
+    } else if (token === '\r') column = 0;
+    else if (token === '\n') {
+      row += 1;
+      column = 0;
+      lines[row] ??= '';
+    } else {
+      const line = lines[row] ?? '';
+      lines[row] = line.slice(0, column) + token + line.slice(column + 1);
+      column += 1;
+    }
+  }
+  return lines;
 }
 
 describe('download progress', () => {
@@ -75,5 +105,83 @@ describe('download progress', () => {
       12_345_678: '12.3 MB',
     };
     for (const [bytes, text] of Object.entries(vectors)) assert.equal(decimalSize(Number(bytes)), text);
+  });
+
+  describe('of several downloads', () => {
+    it('has one line each, in the order of their beginnings', () => {
+      const record = recorder(true);
+      const [a, b] = [record.progress(1000, 'a'), record.progress(2000, 'b')];
+      record.now = 1000;
+      a.update(500);
+      assert.match(screen(record.text).join('\n'), /^a: \[=+ +\] 500 B\/1 KB\nb: \[ +\] 0 B\/2 KB$/);
+      const c = record.progress(3000, 'c');
+      record.now = 2000;
+      b.update(2000);
+      assert.deepEqual(
+        screen(record.text).map((line) => line[0]),
+        ['a', 'b', 'c'],
+      );
+      b.finish(2000);
+      a.finish(1000);
+      assert.ok(!record.text.includes('\n'));
+      c.finish(3000);
+      const lines = screen(record.text);
+      assert.equal(lines.length, 4);
+      assert.match(lines.join('\n'), /^a: \[=+\] 1 KB\/1 KB\nb: \[=+\] 2 KB\/2 KB\nc: \[=+\] 3 KB\/3 KB\n$/);
+    });
+    it('makes room for messages above', () => {
+      const record = recorder(true);
+      const [a, b] = [record.progress(1000, 'a'), record.progress(2000, 'b')];
+      record.display.interrupt(() => record.text.push('early\n'));
+      record.now = 1000;
+      a.update(500);
+      record.display.interrupt(() => record.text.push('message\n'));
+      a.finish(1000);
+      b.finish(2000);
+      const lines = screen(record.text);
+      assert.deepEqual(
+        lines.map((line) => line.slice(0, 7).trim()),
+        ['early', 'message', 'a: [===', 'b: [===', ''],
+      );
+    });
+    it('is out of the way while the user is asked', async () => {
+      const record = recorder(true);
+      const bar = record.progress(1000, 'a');
+      record.now = 1000;
+      bar.update(500);
+      await record.display.pausedFor(async () => {
+        record.text.push('sure? ');
+        record.now = 2000;
+        bar.update(700);
+        await Promise.resolve();
+        record.text.push('yes\n');
+      });
+      bar.finish(1000);
+      assert.match(screen(record.text).join('\n'), /^sure\? yes\na: \[=+\] 1 KB\/1 KB\n$/);
+    });
+    it('ends the line of one that failed', () => {
+      const record = recorder(true);
+      const failing = record.progress(1000);
+      record.now = 1000;
+      failing.update(500);
+      failing[Symbol.dispose]();
+      assert.equal(record.text.at(-1), '\n');
+      const silent = record.progress(1000);
+      silent[Symbol.dispose]();
+      assert.equal(record.text.length, 2);
+    });
+    it('never wraps', () => {
+      const record = recorder(true, 40);
+      record.progress(1000).finish(1000);
+      assert.equal(record.text[0]?.length, 41);
+    });
+    it('is told apart by lines elsewhere', () => {
+      const record = recorder(false);
+      const [a, b] = [record.progress(1000, 'Downloading ACI a'), record.progress(2000, 'Downloading ACI b')];
+      record.now = 1000;
+      b.update(10);
+      a.update(20);
+      assert.deepEqual(record.text, ['Downloading ACI b: 10 B/2 KB\n', 'Downloading ACI a: 20 B/1 KB\n']);
+    });
   });
 });

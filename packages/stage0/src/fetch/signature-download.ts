@@ -5,14 +5,7 @@ import { RktError } from '@rkt/diagnostics/rkt-error';
 
 import { FetchError } from './errors.ts';
 import { type HttpOptions, httpRequest, readBody } from './http.ts';
-import { GO_WITHOUT, MAX_SIGNATURE_BYTES, signaturePath } from './signature.ts';
-
-/** The signature that belongs to the image at `url`. */
-export function signatureUrl(url: URL): URL {
-  const signature = new URL(url);
-  signature.pathname = signaturePath(url.pathname);
-  return signature;
-}
+import { GO_WITHOUT, MAX_SIGNATURE_BYTES } from './signature.ts';
 
 /**
  * Downloads a signature; undefined when the server wants the image to be asked for first.

@@ -1,12 +1,14 @@
 // Deletes a pod for good: its stage1 cleans up, then mounts and files go (contract stage0 8.17, stage1 1.15).
 // Runs in stage0.
 
+import { existsSync } from 'node:fs';
+
 import type { Logger } from '@rkt/diagnostics/logger';
 import { openKernel } from '@rkt/linux/libc';
 import { mountsBelow, readMountInfo } from '@rkt/linux/mount-info';
 import { interfaceVersion, printGcArguments } from '@rkt/pod-layout/entrypoints';
 import type { PodDir } from '@rkt/pod-layout/pod-paths';
-import { stage1Rootfs, stage1StatusRoot } from '@rkt/pod-layout/pod-paths';
+import { mdsRegisteredMark, stage1Rootfs, stage1StatusRoot } from '@rkt/pod-layout/pod-paths';
 
 import type { GlobalFlags } from '../cli/requests.ts';
 import { mountStage1Root } from '../launch/pod-mounts.ts';
@@ -32,6 +34,7 @@ export interface RemovalContext {
 export async function removePod(pod: LockedPod, context: RemovalContext): Promise<void> {
   const kernel = openKernel();
   const { logger } = context;
+  if (existsSync(mdsRegisteredMark(pod.dir))) await unregister(pod, logger);
   if (pod.directory === 'exited-garbage') {
     try {
       await collectStage1(pod, context);
@@ -43,6 +46,15 @@ export async function removePod(pod: LockedPod, context: RemovalContext): Promis
   unmountPod(kernel, pod.dir, logger);
   removeTree(kernel, statusTree(pod.dir));
   removeTree(kernel, pod.dir);
+}
+
+async function unregister(pod: LockedPod, logger: Logger): Promise<void> {
+  const { unregisterPod } = await import('../metadata-service/register-pod.ts');
+  try {
+    await unregisterPod(pod);
+  } catch (error) {
+    logger.error('warning: could not unregister pod with metadata service', error);
+  }
 }
 
 // Stage1's own share: processes, cgroups, networks.

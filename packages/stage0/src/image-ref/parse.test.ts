@@ -4,6 +4,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { formatImageName } from '@rkt/spec/image-name';
 import { imageArch } from '@rkt/testkit/manifests';
 import { TempDir } from '@rkt/testkit/tmp';
+import { runs } from '@rkt/property-runs/runs';
 import fc from 'fast-check';
 
 import { parseImageReference } from './parse.ts';
@@ -22,6 +23,11 @@ describe('image references', () => {
         return `url ${reference.url.href}`;
       case 'docker':
         return `docker ${reference.reference}`;
+      case 'oci':
+      case 'oci-archive':
+        return `${reference.kind} ${reference.path} ${reference.tag ?? '-'}`;
+      case 'docker-archive':
+        return `${reference.kind} ${reference.path} ${reference.reference ?? '-'}`;
       case 'name':
         return `name ${formatImageName(reference.image)}`;
     }
@@ -51,6 +57,11 @@ describe('image references', () => {
       'cimd:appc:v=0:coreos.com/etcd?version=v3.0.3': `name coreos.com/etcd:v3.0.3,${platform}`,
       'cimd:aci-archive:v=0:https%3A%2F%2Fexample.com%2Fa.aci': 'url https://example.com/a.aci',
       'cimd:docker:v=0:busybox': 'docker busybox',
+      'oci:dir': `oci ${tmp.join('dir')} -`,
+      'oci:/srv/images/x:1.0': 'oci /srv/images/x 1.0',
+      'oci-archive:../x.tar:a:b': `oci-archive ${tmp.join('../x.tar')} a:b`,
+      'docker-archive:x.tar': `docker-archive ${tmp.join('x.tar')} -`,
+      'docker-archive:/x.tar:quay.io/acme/srv:1.2': 'docker-archive /x.tar quay.io/acme/srv:1.2',
     };
     for (const [argument, expected] of Object.entries(vectors))
       assert.equal(parse(argument), expected, argument);
@@ -108,7 +119,7 @@ describe('image references', () => {
           assert.equal((error as Error).name, 'RktError', String((error as Error).stack));
         }
       }),
-      { numRuns: 1000 },
+      { numRuns: runs(1000) },
     );
   });
 });

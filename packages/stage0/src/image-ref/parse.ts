@@ -8,16 +8,34 @@ import { RktError } from '@rkt/diagnostics/rkt-error';
 import { hasAciExtension } from '@rkt/spec/aci';
 import { type ImageName, parseImageName, withPlatform } from '@rkt/spec/image-name';
 
+import { parseDockerReference } from '../docker/reference.ts';
+
+/** An image of the docker and OCI world. */
+export type ContainerReference = Extract<
+  ImageReference,
+  { readonly kind: 'docker' | 'oci' | 'oci-archive' | 'docker-archive' }
+>;
+
 /** An image argument, understood. */
 export type ImageReference =
   | { readonly kind: 'file'; readonly path: string }
   /** `text` is what the user typed, without a password: a URL object drops default ports. */
   | { readonly kind: 'url'; readonly text: string; readonly url: URL }
+  /** `reference` has been checked. */
   | { readonly kind: 'docker'; readonly reference: string }
+  /** An OCI image layout. `text` is the argument, `path` is absolute. */
+  | { readonly kind: 'oci'; readonly text: string; readonly path: string; readonly tag?: string }
+  | { readonly kind: 'oci-archive'; readonly text: string; readonly path: string; readonly tag?: string }
+  | {
+      readonly kind: 'docker-archive';
+      readonly text: string;
+      readonly path: string;
+      readonly reference?: string;
+    }
   /** `text` is what the user typed; `image` has the host's os and arch where it named none. */
   | { readonly kind: 'name'; readonly text: string; readonly image: ImageName };
 
-/** @throws RktError `bad-reference`, SpecError */
+/** @throws RktError `bad-reference`, DockerError `bad-reference`, SpecError */
 export function parseImageReference(argument: string, cwd: string): ImageReference {
   const scheme = schemeOf(argument);
   switch (scheme) {
@@ -31,6 +49,10 @@ export function parseImageReference(argument: string, cwd: string): ImageReferen
       return urlReference(argument);
     case 'docker':
       return dockerReference(argument.slice('docker:'.length));
+    case 'oci':
+    case 'oci-archive':
+    case 'docker-archive':
+      return localReference(scheme, argument, cwd);
     case 'cimd':
       return distributionReference(argument);
     default:
@@ -88,7 +110,22 @@ function decodePath(pathname: string, argument: string): string {
 
 function dockerReference(rest: string): ImageReference {
   const reference = rest.startsWith('//') ? rest.slice(2) : rest;
-  return reference === '' ? refuse(`docker:${rest}`) : { kind: 'docker', reference };
+  if (reference === '') refuse(`docker:${rest}`);
+  parseDockerReference(reference);
+  return { kind: 'docker', reference };
+}
+
+// SCHEME:PATH[:WHICH]; the first colon ends the path, as with skopeo.
+function localReference(
+  kind: 'oci' | 'oci-archive' | 'docker-archive',
+  text: string,
+  cwd: string,
+): ImageReference {
+  const [, file = '', which] = /^[^:]*:([^:]*)(?::(.*))?$/s.exec(text) ?? [];
+  if (file === '' || which === '' || file.includes('\0')) return refuse(text);
+  const found = { text, path: path.resolve(cwd, file) };
+  if (which === undefined) return { kind, ...found };
+  return kind === 'docker-archive' ? { kind, ...found, reference: which } : { kind, ...found, tag: which };
 }
 
 function nameReference(text: string): ImageReference {

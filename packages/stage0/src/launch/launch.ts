@@ -6,7 +6,12 @@ import { existsSync } from 'node:fs';
 import { type Logger, writeStderr } from '@rkt/diagnostics/logger';
 import { execProgram } from '@rkt/linux/exec';
 import { openKernel } from '@rkt/linux/libc';
-import { findEntryPoint, interfaceVersion, printRunArguments } from '@rkt/pod-layout/entrypoints';
+import {
+  findEntryPoint,
+  interfaceVersion,
+  printRunArguments,
+  readsMdsRegistration,
+} from '@rkt/pod-layout/entrypoints';
 import { RKT_LOCK_FD, RKT_SELINUX_CONTEXT, RKT_SELINUX_MOUNT_CONTEXT } from '@rkt/pod-layout/environment';
 import { privateUsersFile, stage1Rootfs, type Stage1Root } from '@rkt/pod-layout/pod-paths';
 import { appRootfs, onHost } from '@rkt/pod-layout/stage1-paths';
@@ -28,6 +33,8 @@ export interface LaunchRequest {
   readonly flags: LaunchFlags;
   readonly global: GlobalFlags;
   readonly env: Readonly<Record<string, string>>;
+  /** Of a pod that is registered with the metadata service. */
+  readonly mdsToken?: string | undefined;
   /** Speaks as `stage0`. */
   readonly logger: Logger;
 }
@@ -68,7 +75,7 @@ function setUpRoot(
 function execStage1(
   pod: LockedPod,
   resolution: NameResolution,
-  { flags, global, env, logger }: LaunchRequest,
+  { flags, global, env, mdsToken, logger }: LaunchRequest,
 ): never {
   const annotations = readStage1Annotations(pod.dir);
   const program = during("error determining 'run' entrypoint", () =>
@@ -76,12 +83,16 @@ function execStage1(
   );
   if (!existsSync(program)) throw new PodError('stage1', `stage1 has no file ${program}`);
   const privateUsers = readIfThere(privateUsersFile(pod.dir))?.trim();
+  // Everybody can read argv, so the token is there only for a stage1 that knows no other way.
+  const tokenInArgv = mdsToken !== undefined && !readsMdsRegistration(annotations);
+  if (tokenInArgv) writeStderr(`${TOKEN_IN_ARGV}\n`);
   const { argv, warnings } = printRunArguments(
     {
       debug: global.debug,
       net: flags.net,
       interactive: flags.interactive,
       ...(privateUsers && { privateUsers }),
+      ...(tokenInArgv && { mdsToken }),
       localConfig: global.localConfig,
       hostname: flags.hostname,
       resolvMode: resolution.resolvMode,
@@ -111,6 +122,9 @@ function execStage1(
     { keepOpen: [pod.lock.fd, ...activationSockets(env)] },
   );
 }
+
+const TOKEN_IN_ARGV =
+  'warning: stage1 takes the metadata token as an argument, which all users of this host can read';
 
 // Sockets that systemd handed us are for the pod (sd_listen_fds(3)): our pid is going to be its supervisor's.
 function activationSockets({ LISTEN_PID, LISTEN_FDS }: Readonly<Record<string, string>>): number[] {

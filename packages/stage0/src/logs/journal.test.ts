@@ -5,6 +5,7 @@ import { execFileSync } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 
 import { O_DIRECTORY, O_RDONLY } from '@rkt/linux/constants';
+import { runs } from '@rkt/property-runs/runs';
 import { TempDir } from '@rkt/testkit/tmp';
 import fc from 'fast-check';
 
@@ -62,7 +63,7 @@ describe('journal files', () => {
           );
         },
       ),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     );
   });
   it('longer than a block are read across its edges', () => {
@@ -91,7 +92,7 @@ describe('journal files', () => {
           assert.ok(error instanceof JournalError, String(error));
         }
       }),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     );
   });
   it('are refused when they are none, from the future, or go round', () => {

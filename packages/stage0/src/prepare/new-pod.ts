@@ -32,7 +32,7 @@ export async function newPod(
 ): Promise<LockedPod> {
   const config = loadConfig(global);
   const data = await resolveDataDir(global, config);
-  const fetch = fetchContext({ data, config, global, env });
+  const fetch = fetchContext({ data, config, global, env, limits: flags.limits });
   const executableDir = path.dirname(process.execPath);
   const stage1 = await findStage1Image(flags.stage1, { fetch, config, executableDir });
   const found = await findApps(apps, flags, fetch);

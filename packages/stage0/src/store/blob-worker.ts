@@ -4,7 +4,7 @@
 // in, from a path only in development.
 
 /** Slots of the ring and the bytes of one. */
-export const SLOTS = 8;
+export const SLOTS = 4;
 export const SLOT_BYTES: number = 1024 * 1024;
 
 /** Indexes into the control words at the start of the shared memory. */
@@ -27,13 +27,13 @@ export const CONTROL_BYTES = 128;
 export const MESSAGE_BYTES = 512;
 
 export const WORKER_SOURCE: string = `'use strict';
-const { workerData: { shared, fd } } = require('node:worker_threads');
+const { workerData: { shared, fd, algorithm } } = require('node:worker_threads');
 const { createHash } = require('node:crypto');
 const { writeSync } = require('node:fs');
 const control = new Int32Array(shared, 0, ${CONTROL_BYTES} / 4);
 const message = Buffer.from(shared, ${CONTROL_BYTES}, ${MESSAGE_BYTES});
 const slots = Buffer.from(shared, ${CONTROL_BYTES + MESSAGE_BYTES});
-const hash = createHash('sha512');
+const hash = createHash(algorithm);
 try {
   let position = 0;
   for (let turn = 0; ; turn += 1) {

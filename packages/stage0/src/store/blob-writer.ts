@@ -13,7 +13,7 @@ import { CONTROL, CONTROL_BYTES, MESSAGE_BYTES, SLOT_BYTES, SLOTS, WORKER_SOURCE
 export interface BlobWriter {
   /** Takes bytes; the buffer may be used again at once. */
   write(bytes: Buffer): void;
-  /** All bytes are written. Returns their SHA-512 in hex. */
+  /** All bytes are written. Returns their digest in hex. */
   finish(): string;
   /** Stops early. */
   abort(): void;
@@ -23,17 +23,28 @@ export interface BlobWriter {
 // Below this a thread costs more than it saves.
 const THREAD_FROM_BYTES = 4 * 1024 * 1024;
 
+/** What a {@link BlobWriter} tells of the bytes. */
+export type BlobDigest = 'sha512' | 'sha256';
+
 /** A writer into the open file `fd` called `name`; `expectedBytes` is a guess at how much will come. */
-export function blobWriter(fd: number, name: string, expectedBytes: number): BlobWriter {
-  return expectedBytes < THREAD_FROM_BYTES ? new DirectBlobWriter(fd) : new ThreadedBlobWriter(fd, name);
+export function blobWriter(
+  fd: number,
+  name: string,
+  expectedBytes: number,
+  digest: BlobDigest = 'sha512',
+): BlobWriter {
+  return expectedBytes < THREAD_FROM_BYTES
+    ? new DirectBlobWriter(fd, digest)
+    : new ThreadedBlobWriter(fd, name, digest);
 }
 
 class DirectBlobWriter implements BlobWriter {
   readonly #fd: number;
-  readonly #hash: Hash = createHash('sha512');
+  readonly #hash: Hash;
   bytesWritten = 0;
 
-  constructor(fd: number) {
+  constructor(fd: number, digest: BlobDigest) {
+    this.#hash = createHash(digest);
     this.#fd = fd;
   }
 
@@ -60,7 +71,7 @@ class ThreadedBlobWriter implements BlobWriter {
   #written = 0;
   bytesWritten = 0;
 
-  constructor(fd: number, name: string) {
+  constructor(fd: number, name: string, algorithm: BlobDigest) {
     this.#name = name;
     const shared = new SharedArrayBuffer(CONTROL_BYTES + MESSAGE_BYTES + SLOTS * SLOT_BYTES);
     this.#control = new Int32Array(shared, 0, CONTROL_BYTES / 4);
@@ -69,7 +80,7 @@ class ThreadedBlobWriter implements BlobWriter {
     const { Worker } = process.getBuiltinModule('node:worker_threads');
     const worker = new Worker(WORKER_SOURCE, {
       eval: true,
-      workerData: { shared, fd },
+      workerData: { shared, fd, algorithm },
       execArgv: [],
       env: {},
     });
@@ -92,7 +103,7 @@ class ThreadedBlobWriter implements BlobWriter {
     this.#publish(0);
     this.#awaitDone();
     this.#check();
-    return this.#message.toString('latin1', 0, 128);
+    return this.#messageText();
   }
 
   // Waits for the thread: afterwards the descriptor may be closed, and its number may be another file's.
@@ -128,10 +139,14 @@ class ThreadedBlobWriter implements BlobWriter {
     if (outcome === 'timed-out') throw new StoreError('storage', `writing ${this.#name} takes too long`);
   }
 
+  #messageText(): string {
+    const end = this.#message.indexOf(0);
+    return this.#message.toString('utf8', 0, end === -1 ? undefined : end);
+  }
+
   #check(): void {
     if (Atomics.load(this.#control, CONTROL.failed) === 0) return;
-    const end = this.#message.indexOf(0);
-    const text = this.#message.toString('utf8', 0, end === -1 ? undefined : end);
+    const text = this.#messageText();
     const errno = errnoNumber(text.slice(0, text.indexOf(' ')));
     if (errno > 0) throw new KernelError('write', errno, { path: this.#name });
     throw new StoreError('storage', `cannot write ${this.#name}: ${text}`);

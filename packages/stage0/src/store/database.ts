@@ -1,23 +1,35 @@
 // The metadata of images: a small SQLite file that is opened, used and closed inside a flock of its directory for each
 // transaction, so that any number of processes may share it (contract stage0 7.1). Runs in stage0.
 
-import { chmodSync, existsSync } from 'node:fs';
+import { chmodSync, existsSync, rmSync } from 'node:fs';
 import type { DatabaseSync } from 'node:sqlite';
 
 import { hasCode } from '@rkt/diagnostics/rkt-error';
+import { withKernelErrors } from '@rkt/linux/errno';
 import { type FileLock, lockDirectory } from '@rkt/linux/file-lock';
 import { dbDir, dbFile, type DataDir, STORE_FILE_MODE } from '@rkt/pod-layout/data-dir';
 
+import { backUp } from './db-backups.ts';
 import { ensureDirectory } from './directories.ts';
 import { StoreError } from './errors.ts';
-import { type AciInfoRow, putImage } from './rows.ts';
+import { type AciInfoRow, findImageRow, putImage } from './rows.ts';
 
-const SCHEMA_VERSION = 1;
+const SCHEMA_VERSION = 2;
+
+// What the tables of the version before lack; {@link Database} fills the columns from the images.
+const MIGRATIONS: readonly string[] = [
+  `
+  ALTER TABLE aciinfo ADD COLUMN version TEXT;
+  ALTER TABLE aciinfo ADD COLUMN manifestsize INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE aciinfo ADD COLUMN manifestmtime INTEGER NOT NULL DEFAULT 0;
+`,
+];
 
 const SCHEMA = `
   CREATE TABLE aciinfo (
     blobkey TEXT PRIMARY KEY, name TEXT NOT NULL, importtime INTEGER NOT NULL,
-    latest INTEGER NOT NULL, size INTEGER NOT NULL, treestoresize INTEGER NOT NULL
+    latest INTEGER NOT NULL, size INTEGER NOT NULL, treestoresize INTEGER NOT NULL,
+    version TEXT, manifestsize INTEGER NOT NULL, manifestmtime INTEGER NOT NULL
   ) STRICT;
   CREATE INDEX aciinfo_name ON aciinfo (name);
   CREATE TABLE remote (
@@ -29,6 +41,11 @@ const SCHEMA = `
     ctime INTEGER NOT NULL, blobkey TEXT NOT NULL, PRIMARY KEY (dev, ino)
   ) STRICT;
   PRAGMA user_version = ${SCHEMA_VERSION};
+`;
+
+// What came later and an older rkt may leave alone: made by the first that writes.
+const ADDITIONS = `
+  CREATE TABLE IF NOT EXISTS madeof (blobkey TEXT PRIMARY KEY, layers TEXT NOT NULL) STRICT;
 `;
 
 /** Runs transactions on the metadata of one data directory. */
@@ -69,6 +86,27 @@ export class Database {
     }
   }
 
+  /** What is wrong with the file itself; undefined when it is whole or not there. */
+  problem(): string | undefined {
+    try {
+      const findings = this.read((db) => db.prepare('PRAGMA integrity_check').all(), []);
+      const [first] = findings.map((row) => String(row['integrity_check']));
+      return first === 'ok' ? undefined : first;
+    } catch (error) {
+      if (hasCode(error, 'database')) return (error as Error).message;
+      throw error;
+    }
+  }
+
+  /** Deletes the file and what an unfinished transaction left of it. @throws KernelError */
+  drop(): void {
+    using _lock = this.#lock(true);
+    const file = dbFile(this.#data);
+    withKernelErrors(file, () => {
+      for (const name of [file, `${file}-journal`]) rmSync(name, { force: true });
+    });
+  }
+
   #lock(exclusive: boolean): FileLock | undefined {
     try {
       return lockDirectory(dbDir(this.#data), { exclusive, wait: true });
@@ -93,10 +131,12 @@ export class Database {
           { hint: 'use the newer rkt that wrote it' },
         );
       }
-      if (readOnly && version === 0) throw new UninitializedError();
+      if (readOnly && version < SCHEMA_VERSION) throw new OutdatedError();
       if (readOnly) return work(db);
       db.exec('BEGIN IMMEDIATE');
       if (version === 0) this.#initialize(db);
+      else if (version < SCHEMA_VERSION) this.#migrate(db, version);
+      db.exec(ADDITIONS);
       const result = work(db);
       db.exec('COMMIT');
       return result;
@@ -108,6 +148,25 @@ export class Database {
   #initialize(db: DatabaseSync): void {
     db.exec(SCHEMA);
     for (const row of this.#recover()) putImage(db, row);
+  }
+
+  #migrate(db: DatabaseSync, from: number): void {
+    const file = dbFile(this.#data);
+    if (process.geteuid?.() !== 0) {
+      throw new StoreError(
+        'database',
+        `image database ${file} has version ${from} and must be migrated to ${SCHEMA_VERSION}`,
+        { hint: 'run this command as root once' },
+      );
+    }
+    backUp(this.#data);
+    for (const change of MIGRATIONS.slice(from - 1)) db.exec(change);
+    db.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
+    for (const row of this.#recover()) {
+      const known = findImageRow(db, row.key);
+      if (known !== undefined)
+        putImage(db, { ...known, version: row.version, manifestFile: row.manifestFile });
+    }
   }
 
   #explain(error: unknown): unknown {
@@ -125,8 +184,8 @@ export class Database {
   }
 }
 
-// A file that was made but never got its tables: a writer was killed before its first commit.
-class UninitializedError extends Error {}
+// A file that was made but never got its tables, as a writer was killed before its first commit; or an older version.
+class OutdatedError extends Error {}
 
 const SQLITE_READONLY = 8;
 const SQLITE_CORRUPT = 11;
@@ -141,7 +200,7 @@ const REASONS = new Map([
 const UNFINISHED = new Set([SQLITE_READONLY, SQLITE_CANTOPEN]);
 
 function isSqlite(error: unknown, primaryCodes?: ReadonlySet<number>): boolean {
-  if (error instanceof UninitializedError) return primaryCodes !== undefined;
+  if (error instanceof OutdatedError) return primaryCodes !== undefined;
   const { code, errcode } = error as { code?: unknown; errcode?: number };
   if (code !== 'ERR_SQLITE_ERROR') return false;
   return primaryCodes === undefined || primaryCodes.has((errcode ?? 0) & 0xff);

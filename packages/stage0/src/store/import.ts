@@ -58,7 +58,11 @@ export interface ImportOptions {
   readonly sync?: (blobFd: number) => void;
   /** The file the image was read from, to know it again. */
   readonly remember?: FileIdentity;
+  /** Digests of the layers the image was made of, base first, to know them again. */
+  readonly layers?: readonly string[];
   readonly progress?: ReadProgress;
+  /** Called when the image is in its place, under its lock. */
+  readonly imported?: (image: ImportedImage) => void;
   readonly inspector?: ImportInspector;
   readonly limits?: ArchiveLimits;
 }
@@ -77,28 +81,43 @@ export async function importImage(
   source: ImageSource,
   options: ImportOptions,
 ): Promise<ImportedImage> {
+  return importArchive(data, (fd, name) => readImage(source, fd, name, options), options);
+}
+
+/** Writes an uncompressed image to the open file `fd` called `name`. */
+export type ArchiveSource = (fd: number, name: string) => Promise<WrittenArchive>;
+
+/** An image that was written whole. */
+export interface WrittenArchive {
+  /** In hex, of all bytes. */
+  readonly sha512: string;
+  readonly manifestText: string;
+  readonly sizeBytes: number;
+}
+
+/** Imports what `write` writes. @throws what `write` throws, SpecError (wrapped), KernelError; the store is as before then. */
+export async function importArchive(
+  data: DataDir,
+  write: ArchiveSource,
+  options: ImportOptions,
+): Promise<ImportedImage> {
   const temporary = path.join(casTmpDir(data), `import-${randomBytes(8).toString('hex')}`);
   const blob = createFile(temporary);
   try {
     // Whoever cleans the scratch directory leaves alone what is locked.
     openKernel().flock(blob, LOCK_EX);
-    const read = await readImage(source, blob, temporary, options);
+    const read = await write(blob, temporary);
     const manifest = parseManifest(read.manifestText);
     const key = imageKey(read.sha512);
     await options.inspector?.accept(manifest);
     (options.sync ?? fsyncSync)(blob);
-    commit(data, key, manifest, temporary);
-    return { key, manifest, sizeBytes: read.sizeBytes };
+    const image = { key, manifest, sizeBytes: read.sizeBytes };
+    commit(data, image, temporary, options.imported);
+    return image;
   } finally {
     closeSync(blob);
     rmSync(temporary, { force: true });
   }
-}
-
-interface ReadImage {
-  readonly sha512: string;
-  readonly manifestText: string;
-  readonly sizeBytes: number;
 }
 
 async function readImage(
@@ -106,7 +125,7 @@ async function readImage(
   blobFd: number,
   blobName: string,
   { rootfs, progress, inspector, limits = DEFAULT_LIMITS }: ImportOptions,
-): Promise<ReadImage> {
+): Promise<WrittenArchive> {
   const sizeBytes = withKernelErrors(name, () => fstatSync(fd).size);
   const compression = detectCompression(withKernelErrors(name, () => firstBytes(fd)));
   const aci = new AciReader(rootfs, limits);
@@ -151,7 +170,13 @@ function parseManifest(text: string): ImageManifest {
 }
 
 // The blob first: an image without a manifest file is no image.
-function commit(data: DataDir, key: ImageKey, manifest: ImageManifest, blob: string): void {
+function commit(
+  data: DataDir,
+  image: ImportedImage,
+  blob: string,
+  imported: ImportOptions['imported'],
+): void {
+  const { key, manifest } = image;
   ensureDirectory(imageLocksDir(data));
   using _lock = lockFile(imageLockFile(data, key), {
     exclusive: true,
@@ -161,4 +186,5 @@ function commit(data: DataDir, key: ImageKey, manifest: ImageManifest, blob: str
   });
   moveIntoPlace(blob, blobFile(data, key));
   writeWhole(imageManifestFile(data, key), `${blob}.manifest`, serializeImageManifest(manifest));
+  imported?.(image);
 }

@@ -15,6 +15,17 @@ export interface AciInfoRow {
   readonly sizeBytes: number;
   /** Bytes of its unpacked tree; 0 when there is none. */
   readonly treeSizeBytes: number;
+  /** The version label of the manifest. */
+  readonly version: string | undefined;
+  /** The manifest file that name and version were read from. */
+  readonly manifestFile: FileMark;
+}
+
+/** Tells a file that was written since. */
+export interface FileMark {
+  readonly sizeBytes: number;
+  /** Microseconds since 1970. */
+  readonly mtimeUs: number;
 }
 
 /** What is remembered of a download. */
@@ -47,6 +58,9 @@ interface RawAciInfo {
   readonly latest: number;
   readonly size: number;
   readonly treestoresize: number;
+  readonly version: string | null;
+  readonly manifestsize: number;
+  readonly manifestmtime: number;
 }
 
 function aciInfo(raw: unknown): AciInfoRow {
@@ -58,6 +72,8 @@ function aciInfo(raw: unknown): AciInfoRow {
     latest: row.latest !== 0,
     sizeBytes: row.size,
     treeSizeBytes: row.treestoresize,
+    version: row.version ?? undefined,
+    manifestFile: { sizeBytes: row.manifestsize, mtimeUs: row.manifestmtime },
   };
 }
 
@@ -80,13 +96,16 @@ export function findImageRow(db: DatabaseSync, key: ImageKey): AciInfoRow | unde
 
 /** Puts or replaces the row of an image. */
 export function putImage(db: DatabaseSync, row: AciInfoRow): void {
-  db.prepare('INSERT OR REPLACE INTO aciinfo VALUES (?, ?, ?, ?, ?, ?)').run(
+  db.prepare('INSERT OR REPLACE INTO aciinfo VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)').run(
     row.key,
     row.name,
     toMicroseconds(row.importTime),
     row.latest ? 1 : 0,
     row.sizeBytes,
     row.treeSizeBytes,
+    row.version ?? null,
+    row.manifestFile.sizeBytes,
+    row.manifestFile.mtimeUs,
   );
 }
 
@@ -94,10 +113,46 @@ export function setTreeSize(db: DatabaseSync, key: ImageKey, bytes: number): voi
   db.prepare('UPDATE aciinfo SET treestoresize = ? WHERE blobkey = ?').run(bytes, key);
 }
 
-/** Forgets an image and everything that led to it. */
-export function deleteImage(db: DatabaseSync, key: ImageKey): void {
-  for (const table of ['aciinfo', 'remote', 'file'])
+/**
+ * Forgets an image and everything that led to it.
+ * @returns digests of the layers that no other image was made of.
+ */
+export function deleteImage(db: DatabaseSync, key: ImageKey): string[] {
+  const layers = layersOf(db, 'WHERE blobkey = ?', key);
+  for (const table of ['aciinfo', 'remote', 'file', 'madeof'])
     db.prepare(`DELETE FROM ${table} WHERE blobkey = ?`).run(key);
+  if (layers.length === 0) return [];
+  const others = layersInUse(db);
+  return [...new Set(layers)].filter((digest) => !others.has(digest));
+}
+
+/** Notes the layers (digests, base first) an image was made of. */
+export function putLayers(db: DatabaseSync, key: ImageKey, layers: readonly string[]): void {
+  db.prepare('INSERT OR REPLACE INTO madeof VALUES (?, ?)').run(key, layers.join(' '));
+}
+
+/** The images that were made of exactly these layers. */
+export function findMadeOf(db: DatabaseSync, layers: readonly string[]): ImageKey[] {
+  if (!hasLayers(db)) return [];
+  const rows = db.prepare('SELECT blobkey FROM madeof WHERE layers = ?').all(layers.join(' '));
+  return rows.map((row) => row['blobkey'] as ImageKey);
+}
+
+/** Digests of the layers that images were made of. */
+export function layersInUse(db: DatabaseSync): Set<string> {
+  return new Set(hasLayers(db) ? layersOf(db, '') : []);
+}
+
+function layersOf(db: DatabaseSync, where: '' | 'WHERE blobkey = ?', ...values: string[]): string[] {
+  const rows = db.prepare(`SELECT layers FROM madeof ${where}`).all(...values);
+  return rows.flatMap((row) => (row['layers'] as string).split(' '));
+}
+
+// A database that is read only may come from an rkt that did not know of layers.
+function hasLayers(db: DatabaseSync): boolean {
+  return (
+    db.prepare("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'madeof'").get() !== undefined
+  );
 }
 
 export function findRemote(db: DatabaseSync, url: string): RemoteRow | undefined {
@@ -151,4 +206,28 @@ export function putFile(db: DatabaseSync, file: FileIdentity, key: ImageKey): vo
     file.ctimeNs,
     key,
   );
+}
+
+/** A row that leads to an image: of a download, of a file that was read, of the layers it was made of. */
+export interface ImageReference {
+  readonly table: 'remote' | 'file' | 'madeof';
+  readonly rowId: number | bigint;
+  /** The URL of a download, else empty. */
+  readonly url: string;
+  readonly key: ImageKey;
+}
+
+export function allReferences(db: DatabaseSync): ImageReference[] {
+  const rows = db
+    .prepare(
+      `SELECT 'remote' AS source, rowid AS id, aciurl AS url, blobkey FROM remote
+       UNION ALL SELECT 'file', rowid, '', blobkey FROM file
+       ${hasLayers(db) ? `UNION ALL SELECT 'madeof', rowid, '', blobkey FROM madeof` : ''}`,
+    )
+    .all() as { source: ImageReference['table']; id: number; url: string; blobkey: string }[];
+  return rows.map(({ source, id, url, blobkey }) => ({ table: source, rowId: id, url, key: blobkey }));
+}
+
+export function deleteReference(db: DatabaseSync, { table, rowId, key }: ImageReference): void {
+  db.prepare(`DELETE FROM ${table} WHERE rowid = ? AND blobkey = ?`).run(rowId, key);
 }

@@ -14,8 +14,24 @@ import { removeDirectory } from '../treestore/remove-directory.ts';
 // Between making a file and locking it.
 const UNLOCKED_MS = 60_000;
 
+/** Something in the scratch directory that nobody holds any more; locked while it is looked at. */
+export interface Abandoned {
+  readonly name: string;
+  /** Deletes it. @throws KernelError */
+  remove(): void;
+}
+
 /** Deletes what nobody holds: interrupted downloads after `gracePeriodMs`, as they may be resumed; the rest at once. */
 export function cleanScratch(data: DataDir, gracePeriodMs: number, now: number = Date.now()): void {
+  for (const abandoned of abandonedScratch(data, gracePeriodMs, now)) abandoned.remove();
+}
+
+/** What {@link cleanScratch} would delete. */
+export function* abandonedScratch(
+  data: DataDir,
+  gracePeriodMs: number,
+  now: number = Date.now(),
+): Generator<Abandoned, void, undefined> {
   const directory = casTmpDir(data);
   for (const name of namesIn(directory)) {
     const file = path.join(directory, name);
@@ -27,8 +43,13 @@ export function cleanScratch(data: DataDir, gracePeriodMs: number, now: number =
       ? lockDirectory(file, { exclusive: true, wait: false })
       : lockFile(file, { exclusive: true, wait: false });
     if (lock === undefined) continue;
-    if (status.isDirectory()) removeDirectory(file);
-    else withKernelErrors(file, () => rmSync(file, { force: true }));
+    yield {
+      name,
+      remove: () => {
+        if (status.isDirectory()) removeDirectory(file);
+        else withKernelErrors(file, () => rmSync(file, { force: true }));
+      },
+    };
   }
 }
 

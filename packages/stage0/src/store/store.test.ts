@@ -7,11 +7,12 @@ import {
   rmSync,
   statSync,
   truncateSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import path from 'node:path';
 
-import { casTmpDir, dbFile, imageLockFile, imageManifestFile } from '@rkt/pod-layout/data-dir';
+import { casTmpDir, dbBackupsDir, dbFile, imageLockFile, imageManifestFile } from '@rkt/pod-layout/data-dir';
 import { writeAci } from '@rkt/testkit/aci-builder';
 import { imageManifest } from '@rkt/testkit/manifests';
 
@@ -67,6 +68,50 @@ describe('image store', () => {
     assert.ok(info.lastUsed >= info.importTime);
     the.store.touch(key);
     assert.ok((the.store.list()[0]?.lastUsed ?? 0) > info.lastUsed);
+  });
+
+  it('describes an image without its manifest while that file is the one the row was made of', async () => {
+    const key = await the.add({ name: 'example.com/a', version: '1.2' });
+    // Each time as another process, which remembers no manifest.
+    const describeImage = (): unknown => {
+      using store = openStore(the.data, { logger: the.store.logger });
+      return store.describe(store.list()[0] ?? assert.fail());
+    };
+    assert.deepEqual(describeImage(), { name: 'example.com/a', version: '1.2' });
+    const file = imageManifestFile(the.data, key);
+    const [text, { mtimeMs }] = [readFileSync(file, 'utf8'), statSync(file)];
+    // Not read: the same size, the same time.
+    writeFileSync(file, text.replace('example.com', 'EXAMPLE.COM'));
+    utimesSync(file, mtimeMs / 1000, mtimeMs / 1000);
+    assert.deepEqual(describeImage(), { name: 'example.com/a', version: '1.2' });
+    writeFileSync(file, '{');
+    assert.throws(describeImage, /is damaged/);
+    rmSync(file);
+    assert.throws(describeImage, /is damaged|not in the store/);
+  });
+
+  it('migrates the database of an older rkt, and keeps copies of it', async () => {
+    const key = await the.add({ name: 'example.com/a', version: '1.2' });
+    const row = the.store.list()[0];
+    const { DatabaseSync } = process.getBuiltinModule('node:sqlite');
+    for (let round = 0; round < 7; round += 1) {
+      const db = new DatabaseSync(dbFile(the.data));
+      for (const column of ['version', 'manifestsize', 'manifestmtime'])
+        db.exec(`ALTER TABLE aciinfo DROP COLUMN ${column}`);
+      db.exec(`PRAGMA user_version = 1; UPDATE aciinfo SET latest = ${round % 2}`);
+      db.close();
+      assert.deepEqual(the.store.list(), [{ ...row, latest: round % 2 === 1 }]);
+    }
+    assert.equal(the.store.findByName('example.com/a', []), key);
+    const backups = dbBackupsDir(the.data);
+    assert.deepEqual(readdirSync(backups).sort(), ['0', '1', '2', '3', '4']);
+    const latest = ['0', '1'].map((number) => {
+      const db = new DatabaseSync(path.join(backups, number, 'rkt.db'), { readOnly: true });
+      const found = db.prepare('SELECT latest FROM aciinfo').get();
+      db.close();
+      return found?.['latest'];
+    });
+    assert.deepEqual(latest, [0, 1], 'the newest is first');
   });
 
   it('may import an image again', async () => {
@@ -210,7 +255,7 @@ describe('image store', () => {
       const db = new sqlite.DatabaseSync(dbFile(the.data));
       db.exec('PRAGMA user_version = 9');
       db.close();
-      assert.throws(() => the.store.list(), /version 9, this rkt knows versions up to 1/);
+      assert.throws(() => the.store.list(), /version 9, this rkt knows versions up to 2/);
       await assert.rejects(the.add(), /version 9/);
       writeFileSync(dbFile(the.data), 'this is no database at all'.repeat(100));
       assert.throws(() => the.store.list(), /image database .*rkt.db is damaged/);

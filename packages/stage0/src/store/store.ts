@@ -4,7 +4,9 @@
 // An image is there when its manifest file is. The blob is put before the manifest and removed after it, and rows of
 // the database are written last and deleted first: a process may be killed anywhere in between.
 
+import { randomBytes } from 'node:crypto';
 import { existsSync, openSync, readFileSync, rmSync, statSync, utimesSync } from 'node:fs';
+import path from 'node:path';
 
 import type { Logger } from '@rkt/diagnostics/logger';
 import { hasCode, wrap } from '@rkt/diagnostics/rkt-error';
@@ -20,6 +22,7 @@ import {
   imageLockFile,
   imageLocksDir,
   imageManifestFile,
+  layerFile,
   manifestsDir,
   STORE_FILE_MODE,
   TREE_DIR_MODE,
@@ -28,25 +31,31 @@ import {
 } from '@rkt/pod-layout/data-dir';
 import type { ImageKey } from '@rkt/spec/image-id';
 import { type ImageManifest, parseImageManifest } from '@rkt/spec/image-manifest';
-import type { Label } from '@rkt/spec/labels';
+import { type Label, labelValue } from '@rkt/spec/labels';
 
 import { Database } from './database.ts';
-import { ensureDirectory } from './directories.ts';
+import { ensureDirectory, writeWhole } from './directories.ts';
 import { StoreError } from './errors.ts';
-import type { ImageSource, ImportOptions } from './import.ts';
-import { recoverImages } from './recover.ts';
+import type { ArchiveSource, ImageSource, ImportedImage, ImportOptions } from './import.ts';
+import { fileMark, manifestFields, recoverImages } from './recover.ts';
 import { isKey, resolveId, resolveName } from './resolve.ts';
 import {
   allImages,
+  allReferences,
   deleteImage,
+  deleteReference,
   type AciInfoRow,
   type FileIdentity,
   findFile,
   findImageRow,
+  findMadeOf,
   findRemote,
+  type ImageReference,
   imagesNamed,
+  layersInUse,
   putFile,
   putImage,
+  putLayers,
   putRemote,
   type RemoteRow,
   setTreeSize,
@@ -145,17 +154,42 @@ export class ImageStore implements Disposable {
   /** Reads an image file into the store; what is there already is replaced by the same. @throws StoreError, UnpackError */
   async importAci(source: ImageSource, options: ImportOptions = {}): Promise<ImageKey> {
     const { importImage } = await import('./import.ts');
-    const imported = await importImage(this.data, source, options);
-    this.#manifests.delete(imported.key);
-    const { key, manifest, sizeBytes } = imported;
-    const { latest = false, remember } = options;
-    const row = { key, name: manifest.name, importTime: this.#now(), latest, sizeBytes };
+    return this.#recorded(options, (recording) => importImage(this.data, source, recording));
+  }
+
+  /** Brings an image that `write` writes into the store. @throws what `write` throws, StoreError */
+  async importArchive(write: ArchiveSource, options: ImportOptions = {}): Promise<ImageKey> {
+    const { importArchive } = await import('./import.ts');
+    return this.#recorded(options, (recording) => importArchive(this.data, write, recording));
+  }
+
+  // Within the lock of the image, so that nobody sees one without a row for more than a moment.
+  async #recorded(
+    options: ImportOptions,
+    importing: (options: ImportOptions) => Promise<ImportedImage>,
+  ): Promise<ImageKey> {
+    const { key } = await importing({ ...options, imported: (image) => this.#record(image, options) });
+    this.touch(key);
+    return key;
+  }
+
+  #record(
+    { key, manifest, sizeBytes }: ImportedImage,
+    { latest = false, remember, layers }: ImportOptions,
+  ): void {
+    this.#manifests.delete(key);
+    const row = {
+      key,
+      importTime: this.#now(),
+      latest,
+      sizeBytes,
+      ...manifestFields(this.data, key, manifest),
+    };
     this.#database.write((db) => {
       putImage(db, { ...row, treeSizeBytes: findImageRow(db, key)?.treeSizeBytes ?? 0 });
       if (remember !== undefined) putFile(db, remember, key);
+      if (layers !== undefined) putLayers(db, key, layers);
     });
-    this.touch(key);
-    return key;
   }
 
   /** Notes that the image was imported again without its file having changed. */
@@ -171,6 +205,18 @@ export class ImageStore implements Disposable {
   list(): AciInfo[] {
     const rows = this.#database.read(allImages, []);
     return rows.map((row) => ({ ...row, lastUsed: this.#lastUsed(row) }));
+  }
+
+  /**
+   * Name and version of the image, from its row as long as the manifest file is the one the row tells of.
+   * @throws StoreError `not-found`, or what is wrong with the manifest
+   */
+  describe({ key, name, version, manifestFile }: AciInfoRow): { name: string; version: string | undefined } {
+    const { sizeBytes, mtimeUs } = manifestFile;
+    const found = fileMark(imageManifestFile(this.data, key));
+    if (found?.sizeBytes === sizeBytes && found.mtimeUs === mtimeUs) return { name, version };
+    const manifest = this.readManifest(key);
+    return { name: manifest.name, version: labelValue(manifest.labels, 'version') };
   }
 
   /** Notes that the image is being used. The time is that of the blob file: cheap, and safe to lose. */
@@ -191,10 +237,16 @@ export class ImageStore implements Disposable {
    */
   remove(key: ImageKey): unknown[] {
     using _lock = this.lockKey(key);
-    this.#database.write((db) => deleteImage(db, key));
+    return this.removeLocked(key);
+  }
+
+  /** {@link remove}, for who holds the lock of the image. */
+  removeLocked(key: ImageKey): unknown[] {
+    const layers = this.#database.write((db) => deleteImage(db, key));
     this.#manifests.delete(key);
     const failures: unknown[] = [];
-    for (const file of [imageManifestFile(this.data, key), this.blobPath(key)]) {
+    const unused = layers.map((digest) => layerFile(this.data, digest));
+    for (const file of [imageManifestFile(this.data, key), this.blobPath(key), ...unused]) {
       try {
         withKernelErrors(file, () => rmSync(file, { force: true }));
       } catch (error) {
@@ -209,6 +261,43 @@ export class ImageStore implements Disposable {
     return lockKey(this.data, key);
   }
 
+  /** What the database says of one image. */
+  findRow(key: ImageKey): AciInfoRow | undefined {
+    return this.#database.read((db) => findImageRow(db, key), undefined);
+  }
+
+  /** Puts or replaces a row; for who holds the lock of the image. */
+  putRow(row: AciInfoRow): void {
+    this.#database.write((db) => putImage(db, row));
+  }
+
+  /** Writes the manifest of an image again; for who holds its lock. @throws KernelError */
+  writeManifest(key: ImageKey, text: string): void {
+    const temporary = path.join(casTmpDir(this.data), `import-${randomBytes(8).toString('hex')}.manifest`);
+    writeWhole(imageManifestFile(this.data, key), temporary, text);
+    this.#manifests.delete(key);
+  }
+
+  /** What the database remembers of downloads and files whose image it should find. */
+  references(): ImageReference[] {
+    return this.#database.read(allReferences, []);
+  }
+
+  /** Forgets what led to an image. */
+  forgetReference(reference: ImageReference): void {
+    this.#database.write((db) => deleteReference(db, reference));
+  }
+
+  /** What the database itself finds wrong with its file; undefined when it is whole or not there. */
+  databaseProblem(): string | undefined {
+    return this.#database.problem();
+  }
+
+  /** Deletes the database; it is made again from the images. */
+  dropDatabase(): void {
+    this.#database.drop();
+  }
+
   /** Remembers the size of the image's tree; 0 when it is gone. */
   setTreeSize(key: ImageKey, bytes: number): void {
     this.#database.write((db) => setTreeSize(db, key, bytes));
@@ -218,6 +307,17 @@ export class ImageStore implements Disposable {
   findRemote(url: string): RemoteRow | undefined {
     const row = this.#database.read((db) => findRemote(db, url), undefined);
     return row !== undefined && this.hasKey(row.key) ? row : undefined;
+  }
+
+  /** An image that was made of exactly these layers (digests, base first), if it is still there. */
+  findMadeOf(layers: readonly string[]): ImageKey | undefined {
+    const keys = this.#database.read((db) => findMadeOf(db, layers), []);
+    return keys.find((key) => this.hasKey(key) && existsSync(this.blobPath(key)));
+  }
+
+  /** Digests of the layers that images of the store were made of. */
+  layersInUse(): ReadonlySet<string> {
+    return this.#database.read(layersInUse, new Set<string>());
   }
 
   writeRemote(row: RemoteRow): void {
@@ -249,7 +349,7 @@ export class ImageStore implements Disposable {
   #manifest(key: ImageKey): { readonly text: string; readonly manifest: ImageManifest } {
     const known = this.#manifests.get(key);
     if (known !== undefined) return known;
-    const text = this.#manifestFileText(key);
+    const text = this.manifestFileText(key);
     try {
       const read = { text, manifest: parseImageManifest(text, `manifest of image ${key}`) };
       this.#manifests.set(key, read);
@@ -259,7 +359,8 @@ export class ImageStore implements Disposable {
     }
   }
 
-  #manifestFileText(key: ImageKey): string {
+  /** The text of the manifest file, whatever it is. @throws StoreError `not-found`, KernelError */
+  manifestFileText(key: ImageKey): string {
     const file = imageManifestFile(this.data, key);
     try {
       return withKernelErrors(file, () => readFileSync(file, 'utf8'));

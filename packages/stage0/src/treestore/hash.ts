@@ -11,6 +11,7 @@ import { withKernelErrors } from '@rkt/linux/errno';
 import type { Kernel } from '@rkt/linux/kernel';
 
 import type { ContentDigests } from '../unpack/tree-writer.ts';
+import type { BytePath } from '../unpack/byte-path.ts';
 import { deviceNumbers, linkTarget, type WalkedEntry, walkTree } from './walk-tree.ts';
 
 /** The result of {@link hashTree}. */
@@ -35,7 +36,7 @@ export function hashTree(
   const reader = new XattrReader(kernel);
   let sizeBytes = 0;
   for (const entry of walkTree(root, skip)) {
-    hash.update(describe(entry, reader));
+    hash.update(`${JSON.stringify(treeRecord(entry, reader))}\n`);
     if (entry.linkTo === undefined) {
       sizeBytes += entry.stats.size;
       if (entry.stats.isFile()) hash.update(`${digestOf(entry, digests)}\n`);
@@ -44,12 +45,27 @@ export function hashTree(
   return { hash: `sha512-${hash.digest('hex').slice(0, 64)}`, sizeBytes };
 }
 
-// Go rkt's order of fields. Names are bytes, one character each.
-function describe({ path, absolute, stats, linkTo }: WalkedEntry, xattrs: XattrReader): string {
+/** What the hash takes in of an entry, in Go rkt's order of fields. Names are bytes, one character each. */
+export interface TreeRecord {
+  readonly Name: BytePath;
+  readonly Mode: number;
+  readonly UID: number;
+  readonly GID: number;
+  readonly Size: number;
+  /** That of tar. */
+  readonly Typeflag: string;
+  readonly Linkname: BytePath;
+  readonly Devmajor: number;
+  readonly Devminor: number;
+  readonly Xattrs: readonly { readonly Name: string; readonly Value: string }[];
+}
+
+/** Describes one entry of a walk. @throws KernelError */
+export function treeRecord({ path, absolute, stats, linkTo }: WalkedEntry, xattrs: XattrReader): TreeRecord {
   const isDevice = stats.isCharacterDevice() || stats.isBlockDevice();
   const { major, minor } = isDevice ? deviceNumbers(stats.rdev) : { major: 0, minor: 0 };
   const link = linkTo ?? (stats.isSymbolicLink() ? linkTarget(absolute).toString('latin1') : '');
-  return `${JSON.stringify({
+  return {
     Name: path,
     Mode: stats.mode & 0o7777,
     UID: stats.uid,
@@ -60,7 +76,7 @@ function describe({ path, absolute, stats, linkTo }: WalkedEntry, xattrs: XattrR
     Devmajor: major,
     Devminor: minor,
     Xattrs: linkTo === undefined && !stats.isSymbolicLink() ? xattrs.of(absolute) : [],
-  })}\n`;
+  };
 }
 
 function typeFlag(stats: WalkedEntry['stats']): string {
@@ -72,8 +88,8 @@ function typeFlag(stats: WalkedEntry['stats']): string {
   return '6';
 }
 
-// Asks once per file; file systems without extended attributes are asked once in all.
-class XattrReader {
+/** Asks once per file; file systems without extended attributes are asked once in all. */
+export class XattrReader {
   readonly #kernel: Kernel;
   #supported = true;
 
@@ -81,6 +97,7 @@ class XattrReader {
     this.#kernel = kernel;
   }
 
+  /** Those that belong to the image, by name. */
   of(path: Buffer): { Name: string; Value: string }[] {
     if (!this.#supported) return [];
     let found: string[];
@@ -101,7 +118,8 @@ class XattrReader {
 
 const EMPTY_DIGEST = createHash('sha256').digest('hex');
 
-function digestOf({ stats, absolute }: WalkedEntry, digests: ContentDigests): string {
+/** SHA-256 of a file's content, read unless it is among `digests`. */
+export function digestOf({ stats, absolute }: WalkedEntry, digests: ContentDigests = new Map()): string {
   return stats.size === 0 ? EMPTY_DIGEST : (digests.get(stats.ino) ?? contentDigest(absolute));
 }
 

@@ -7,20 +7,20 @@ import type { ImageKey } from '@rkt/spec/image-id';
 
 import { checkKey } from '../store/copy-blob.ts';
 import { AciReader, type RootfsSink } from '../unpack/aci-reader.ts';
-import { DEFAULT_LIMITS } from '../unpack/limits.ts';
+import { STORED_LIMITS } from '../unpack/limits.ts';
 import { TarReader } from '../unpack/tar-reader.ts';
 
 const CHUNK_BYTES = 1024 * 1024;
 
 /**
- * Hands the files of the blob open as `fd` to `rootfs`; closes `fd`.
+ * Hands the files of the blob open as `fd` to `rootfs`, if somebody wants them; closes `fd`.
  * @returns the text of the manifest in the blob.
  * @throws StoreError `damaged`, UnpackError
  */
-export function readBlob(fd: number, key: ImageKey, rootfs: RootfsSink): string {
+export function readBlob(fd: number, key: ImageKey, rootfs: RootfsSink | undefined): string {
   try {
-    const aci = new AciReader(rootfs, DEFAULT_LIMITS);
-    const tar = new TarReader(aci, DEFAULT_LIMITS);
+    const aci = new AciReader(rootfs, STORED_LIMITS);
+    const tar = new TarReader(aci, STORED_LIMITS);
     const hash = createHash('sha512');
     const buffer = Buffer.allocUnsafe(CHUNK_BYTES);
     for (let length = readSync(fd, buffer, 0, CHUNK_BYTES, null); length > 0;) {

@@ -38,8 +38,10 @@ import {
 import type { ImageKey } from '@rkt/spec/image-id';
 
 import { ensureDirectory } from '../store/directories.ts';
+import { isKey } from '../store/resolve.ts';
 import type { ImageStore } from '../store/store.ts';
 import { type ContentDigests, TreeWriter, type TreeWriterOptions } from '../unpack/tree-writer.ts';
+import { compareTrees } from './compare.ts';
 import { copyTree } from './copy-tree.ts';
 import type { Layer } from './dependencies.ts';
 import { hashTree, type TreeHash } from './hash.ts';
@@ -47,7 +49,7 @@ import { LayerFilter, type ProvidedPaths } from './layer-filter.ts';
 import { readBlob } from './read-blob.ts';
 import { removeDirectory } from './remove-directory.ts';
 import { StagedTree } from './staged-tree.ts';
-import type { OwnerShift, TreeCheck } from './tree-store.ts';
+import type { Differences, ExaminedTree, OwnerShift, TreeCheck } from './tree-store.ts';
 
 const DEFAULT_ID_COUNT = 65536;
 const FILE_MODE = 0o644;
@@ -64,21 +66,44 @@ export class TreeMaker {
     this.#logger = logger;
   }
 
-  /** Unpacks the tree `id`; with `force` also when it is there. */
-  make(id: string, layers: readonly Layer[], { force }: { readonly force: boolean }): void {
+  /** Unpacks the tree `id` unless it is there. */
+  make(id: string, layers: readonly Layer[]): void {
     using _lock = this.#lock(id);
     // Somebody else may have made it while we waited.
-    if (!force && this.#isRendered(id)) return;
+    if (this.#isRendered(id)) return;
     const directory = this.#path(id);
     this.#discard(id);
     ensureDirectory(treesDir(this.#data), TREE_DIR_MODE);
     try {
       makeTreeDirectory(directory);
-      const digests = this.#unpack(layers, treeRootfs(directory), {});
+      const digests = this.#unpackTo(treeRootfs(directory), layers, {});
       this.#complete(id, layers, this.#writeHash(directory, layers, digests));
     } catch (error) {
       removeDirectory(directory);
       throw error;
+    }
+  }
+
+  /**
+   * Unpacks a tree that is not as it should be again, tells how it differs, and puts the new one in its place.
+   * When that fails the old one is gone: it must not be used.
+   */
+  replace(id: string, layers: readonly Layer[], report: (differences: Differences) => void): void {
+    using _lock = this.#lock(id);
+    const staged = this.stage();
+    try {
+      this.#unpack(staged.writer, layers);
+      staged.complete();
+      const wanted = { directory: staged.directory, digests: staged.digests };
+      if (existsSync(this.#path(id))) {
+        report(compareTrees(this.#path(id), wanted, openKernel(), isBookkeeping));
+      }
+      this.#put(staged, id, layers);
+    } catch (error) {
+      this.#discard(id);
+      throw error;
+    } finally {
+      staged.discard();
     }
   }
 
@@ -87,7 +112,7 @@ export class TreeMaker {
     const manifest = this.#store.readManifestText(topOf(layers));
     withKernelErrors(directory, () => writeFileSync(treeManifest(directory), manifest, { mode: FILE_MODE }));
     makeRootfs(rootfs, shift);
-    this.#unpack(layers, rootfs, { ...shiftOptions(shift), digests: false });
+    this.#unpackTo(rootfs, layers, { ...shiftOptions(shift), digests: false });
   }
 
   copy(source: string, target: string, shift: OwnerShift): void {
@@ -106,6 +131,39 @@ export class TreeMaker {
     const { hash } = this.#hash(this.#path(id));
     if (hash === wanted) return { state: 'good' };
     return { state: 'damaged', reason: `wrong tree hash: ${hash}, expected: ${wanted}` };
+  }
+
+  /** What {@link check} says, and whether the rest of the tree's directory is as it should be; under its lock. */
+  examine(id: string, hasTrueManifest: (image: ImageKey) => boolean): ExaminedTree {
+    using _lock = this.#lock(id);
+    const image = this.#imageOf(id);
+    return { image, problem: this.#problem(id, image, hasTrueManifest) };
+  }
+
+  #problem(
+    id: string,
+    image: ImageKey | undefined,
+    hasTrueManifest: (image: ImageKey) => boolean,
+  ): string | undefined {
+    if (!this.#isRendered(id)) return existsSync(this.#path(id)) ? 'it was never finished' : undefined;
+    if (image === undefined || !isKey(image)) return 'it does not say which image it is of';
+    const checked = this.check(id);
+    if (checked.state === 'not-rendered') return 'its hash is missing';
+    if (checked.state === 'damaged') return checked.reason;
+    if (!hasTrueManifest(image)) return undefined;
+    return this.#hasManifestOf(id, image) ? undefined : 'its manifest is not that of its image';
+  }
+
+  // An image that is no longer in the store, or damaged there, says nothing about its tree.
+  #hasManifestOf(id: string, image: ImageKey): boolean {
+    let wanted: string;
+    try {
+      wanted = this.#store.readManifestText(image);
+    } catch {
+      return true;
+    }
+    const file = treeManifest(this.#path(id));
+    return existsSync(file) && readFileSync(file, 'utf8') === wanted;
   }
 
   remove(id: string): void {
@@ -129,6 +187,11 @@ export class TreeMaker {
     if (this.#isRendered(id)) return staged.discard();
     using _lock = this.#lock(id);
     if (this.#isRendered(id)) return staged.discard();
+    this.#put(staged, id, layers);
+  }
+
+  // Under the lock of the tree.
+  #put(staged: StagedTree, id: string, layers: readonly Layer[]): void {
     this.#discard(id);
     ensureDirectory(treesDir(this.#data), TREE_DIR_MODE);
     const tree = this.#writeHash(staged.directory, layers, staged.digests);
@@ -137,18 +200,22 @@ export class TreeMaker {
     this.#complete(id, layers, tree);
   }
 
-  #unpack(layers: readonly Layer[], rootfs: string, options: Partial<TreeWriterOptions>): ContentDigests {
+  #unpackTo(rootfs: string, layers: readonly Layer[], options: Partial<TreeWriterOptions>): ContentDigests {
     const writer = new TreeWriter(openKernel(), rootfs, this.#writerOptions(options));
     try {
-      const provided: ProvidedPaths = new Map();
-      for (const [position, { key }] of layers.entries()) {
-        const filter = new LayerFilter(layers, position, provided, writer);
-        readBlob(this.#store.openBlob(key), key, filter);
-        filter.finish();
-      }
+      this.#unpack(writer, layers);
       return writer.finish();
     } finally {
       writer.abort();
+    }
+  }
+
+  #unpack(writer: TreeWriter, layers: readonly Layer[]): void {
+    const provided: ProvidedPaths = new Map();
+    for (const [position, { key }] of layers.entries()) {
+      const filter = new LayerFilter(layers, position, provided, writer);
+      readBlob(this.#store.openBlob(key), key, filter);
+      filter.finish();
     }
   }
 
@@ -194,9 +261,7 @@ export class TreeMaker {
   }
 
   #hash(directory: string, digests?: ContentDigests): TreeHash {
-    const ours = [treeManifest, treeHashFile, treeRenderedMark, treeImageFile];
-    const skipped = new Set(ours.map((file) => path.basename(file(directory))));
-    return hashTree(directory, openKernel(), digests, (name) => skipped.has(name));
+    return hashTree(directory, openKernel(), digests, isBookkeeping);
   }
 
   #imageOf(id: string): ImageKey | undefined {
@@ -229,6 +294,15 @@ export class TreeMaker {
       ...options,
     };
   }
+}
+
+const BOOKKEEPING: ReadonlySet<string> = new Set(
+  [treeManifest, treeHashFile, treeRenderedMark, treeImageFile].map((file) => path.basename(file('/'))),
+);
+
+// What is ours beside the files of the image.
+function isBookkeeping(name: string): boolean {
+  return BOOKKEEPING.has(name);
 }
 
 function topOf(layers: readonly Layer[]): ImageKey {

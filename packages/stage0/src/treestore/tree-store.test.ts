@@ -24,6 +24,7 @@ import type { AciFile } from '@rkt/testkit/aci-builder';
 import fc from 'fast-check';
 
 import { TestStore } from '../store/testing/test-store.ts';
+import { differenceText } from './compare.ts';
 import { shortSha512 } from './short-sha512.ts';
 import { walkTree } from './walk-tree.ts';
 
@@ -131,9 +132,32 @@ describe('tree store', () => {
       process.getBuiltinModule('node:fs').writeSync(fd, 'x', 10);
     },
   };
+  const NAMED: Record<string, readonly string[]> = {
+    content: ['etc/passwd: content'],
+    size: ['etc/passwd: content'],
+    mode: ['etc/passwd: mode 0600 instead of 0644'],
+    'mode of a directory': ['etc: mode 0700 instead of 0755'],
+    'mode of the root': [': mode 0700 instead of 0755'],
+    'setuid bit': ['bin/bash: mode 0755 instead of 04755'],
+    owner: ['etc/passwd: owner 1:0 instead of 0:0'],
+    group: ['pipe: owner 0:1 instead of 0:0'],
+    'link target': ['lib: link target /usr/lix instead of /usr/lib'],
+    'hard link': ['bin/sh: a file instead of a hard link'],
+    'another hard link': ['etc/attr: extra'],
+    device: ['null: device 1:5 instead of 1:3'],
+    type: ['pipe: a file instead of a fifo'],
+    attribute: ['attr: extended attributes'],
+    'another attribute': ['etc: extended attributes'],
+    'a new file': ['etc/new: extra'],
+    'a new empty directory': ['new: extra'],
+    'a missing file': ['etc/passwd: missing'],
+    name: ['attr: missing', 'attributes: extra'],
+    'data in a hole': ['sparse: content'],
+  };
   for (const [what, change] of Object.entries(CHANGES)) {
-    it(`sees a change of ${what}`, async () => {
-      const { id, rootfs } = await the.trees.render(await the.add({}, FILES));
+    it(`sees a change of ${what}, and names it`, async () => {
+      const key = await the.add({}, FILES);
+      const { id, rootfs } = await the.trees.render(key);
       change(rootfs);
       const checked = await the.trees.check(id);
       assert.equal(checked.state, 'damaged');
@@ -141,6 +165,15 @@ describe('tree store', () => {
         (checked as { reason: string }).reason,
         /^wrong tree hash: sha512-\w+, expected: sha512-\w+$/,
       );
+      const named: string[] = [];
+      await the.trees.rebuild(key, (differences) => {
+        for (const difference of differences) named.push(differenceText(difference));
+      });
+      assert.deepEqual(
+        named,
+        NAMED[what]?.map((line) => (line.startsWith(':') ? `rootfs${line}` : `rootfs/${line}`)),
+      );
+      assert.deepEqual(await the.trees.check(id), { state: 'good' });
     });
   }
 
@@ -162,6 +195,45 @@ describe('tree store', () => {
     await the.trees.rebuild(key);
     assert.deepEqual(await the.trees.check(id), { state: 'good' });
     assert.equal(readFileSync(path.join(the.trees.path(id), 'hash'), 'utf8'), before);
+  });
+
+  it('names differences in the order of the walk, whatever the names are', async () => {
+    const files: AciFile[] = [
+      { path: 'a/', type: 'directory' },
+      { path: 'a/x', content: '' },
+      { path: 'a-b', content: '' },
+      { path: 'a.c', content: '' },
+      { path: 'd', content: '' },
+    ];
+    const key = await the.add({}, files);
+    const { rootfs } = await the.trees.render(key);
+    for (const name of ['a/x', 'a.c', 'd']) rmSync(path.join(rootfs, name));
+    mkdirSync(`${rootfs}/a/n`);
+    for (const name of ['a/n/1', 'a/y', 'a/x.1', '0\n\x1b[31m']) writeFileSync(path.join(rootfs, name), '');
+    const named: string[] = [];
+    await the.trees.rebuild(key, (differences) => {
+      for (const difference of differences) named.push(differenceText(difference));
+    });
+    assert.deepEqual(named.sort(), [
+      'rootfs/0\\n\\x1b[31m: extra',
+      'rootfs/a.c: missing',
+      'rootfs/a/n/1: extra',
+      'rootfs/a/n: extra',
+      'rootfs/a/x.1: extra',
+      'rootfs/a/x: missing',
+      'rootfs/a/y: extra',
+      'rootfs/d: missing',
+    ]);
+  });
+
+  it('does not keep a tree that is damaged and cannot be made again', async () => {
+    const key = await the.add({}, FILES);
+    const { rootfs } = await the.trees.render(key);
+    rmSync(`${rootfs}/etc/passwd`);
+    rmSync(the.store.blobPath(key));
+    await assert.rejects(the.trees.rebuild(key), /is not in the store/);
+    assert.deepEqual(the.trees.list(), []);
+    assert.deepEqual(readdirSync(path.join(the.data, 'cas/tmp')), []);
   });
 
   it('begins anew where a render was interrupted', async () => {

@@ -19,6 +19,7 @@ import {
 import type { ImageKey } from '@rkt/spec/image-id';
 
 import type { ImageStore } from '../store/store.ts';
+import type { TreeDifference } from './compare.ts';
 import { flattenDependencies, type Layer } from './dependencies.ts';
 import { shortSha512 } from './short-sha512.ts';
 import type { StagedTree } from './staged-tree.ts';
@@ -45,6 +46,17 @@ export type TreeCheck =
   | { readonly state: 'not-rendered' }
   | { readonly state: 'damaged'; readonly reason: string };
 
+/** The answer of {@link TreeStore.examine}. */
+export interface ExaminedTree {
+  /** The image it says it is of. */
+  readonly image: ImageKey | undefined;
+  /** Undefined when nothing is wrong with it. */
+  readonly problem: string | undefined;
+}
+
+/** What differs in a tree, entry by entry; found while it is iterated. */
+export type Differences = Iterable<TreeDifference>;
+
 /** The trees of one data directory. */
 export class TreeStore {
   readonly data: DataDir;
@@ -61,15 +73,21 @@ export class TreeStore {
   async render(key: ImageKey): Promise<RenderedTree> {
     const layers = this.#layers(key);
     const id = treeId(layers);
-    if (!this.isRendered(id)) (await this.#maker()).make(id, layers, { force: false });
+    if (!this.isRendered(id)) (await this.#maker()).make(id, layers);
     return { id, rootfs: this.rootfs(id) };
   }
 
-  /** Deletes the tree of `key` and unpacks it again. */
-  async rebuild(key: ImageKey): Promise<RenderedTree> {
+  /**
+   * Unpacks the tree of `key` again and puts it in the place of the one that is there. `report` is given how that one
+   * differs, while both are there. When it cannot be unpacked, the old one is deleted all the same.
+   */
+  async rebuild(
+    key: ImageKey,
+    report: (differences: Differences) => void = () => undefined,
+  ): Promise<RenderedTree> {
     const layers = this.#layers(key);
     const id = treeId(layers);
-    (await this.#maker()).make(id, layers, { force: true });
+    (await this.#maker()).replace(id, layers, report);
     return { id, rootfs: this.rootfs(id) };
   }
 
@@ -86,6 +104,14 @@ export class TreeStore {
   /** Compares the tree with the hash it had when it was made. */
   async check(id: string): Promise<TreeCheck> {
     return (await this.#maker()).check(id);
+  }
+
+  /**
+   * Says what is wrong with a tree and all that belongs to it, waiting for whoever is making it. Its manifest is
+   * compared with that of its image if the latter is to be believed. @throws KernelError
+   */
+  async examine(id: string, hasTrueManifest: (image: ImageKey) => boolean): Promise<ExaminedTree> {
+    return (await this.#maker()).examine(id, hasTrueManifest);
   }
 
   /** Deletes a tree. */

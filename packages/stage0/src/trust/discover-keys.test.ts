@@ -8,6 +8,7 @@ import { GpgHome } from '@rkt/testkit/gpg-keys';
 import { type ImageServer, startImageServer } from '@rkt/testkit/image-server';
 import { TempDir } from '@rkt/testkit/tmp';
 
+import { DEFAULT_LIMITS } from '../unpack/limits.ts';
 import { SECURE } from '../cli/flags/insecure.ts';
 import type { InsecureOptions } from '../cli/requests.ts';
 import { EMPTY_CONFIG } from '../config/config.ts';
@@ -91,6 +92,7 @@ describe('key discovery', () => {
       trustKeysFromHttps,
       env: terms.env,
       cwd: tmp.path,
+      limits: DEFAULT_LIMITS,
     });
 
     it('keys that are there are not fetched again', async () => {

@@ -16,6 +16,7 @@ import path from 'node:path';
 
 import { prefixKeysDir, rootKeysDir } from '@rkt/pod-layout/trusted-keys';
 import { TempDir } from '@rkt/testkit/tmp';
+import { runs } from '@rkt/property-runs/runs';
 import fc from 'fast-check';
 
 import { addKey } from './add-key.ts';
@@ -68,7 +69,7 @@ describe('keystore', () => {
         assert.equal(found(name.join('/')).length, expected ? 1 : 0);
         assert.equal(keystore.hasPrefixKeys(name.join('/')), expected);
       }),
-      { numRuns: 200 },
+      { numRuns: runs(200) },
     );
   });
   it('writes with the modes of the contract, whatever the umask', () => {

@@ -5,6 +5,7 @@ import { writeFileSync } from 'node:fs';
 
 import { type GpgKeyOptions, GpgHome, type GpgSignOptions } from '@rkt/testkit/gpg-keys';
 import { TempDir } from '@rkt/testkit/tmp';
+import { runs } from '@rkt/property-runs/runs';
 import fc from 'fast-check';
 
 import { addKey } from './add-key.ts';
@@ -373,7 +374,7 @@ describe('detached signatures', function () {
           assert.ok(isTrustError(error), String(error)),
         );
       }),
-      { numRuns: 150 },
+      { numRuns: runs(150) },
     );
   });
 

@@ -3,7 +3,7 @@
 
 import { type BytePath, readable } from './byte-path.ts';
 import { cleanEntryName, cleanLinkName } from './entry-policy.ts';
-import { refuse } from './errors.ts';
+import { exceed, refuse } from './errors.ts';
 import type { ArchiveLimits } from './limits.ts';
 import type { EntrySink, TarEntry } from './tar-entry.ts';
 
@@ -44,7 +44,7 @@ export class AciReader implements EntrySink {
     const name = cleanEntryName(entry.name);
     this.#fileBytes += entry.size;
     if (this.#fileBytes > this.#limits.maxFileBytes) {
-      refuse('limit-exceeded', `files of more than ${this.#limits.maxFileBytes} bytes in the archive`);
+      exceed('max-image-size', `files of more than ${this.#limits.maxFileBytes} bytes in the archive`);
     }
     if (name === MANIFEST) this.#beginManifest(entry);
     else if (name === ROOTFS || name.startsWith(BELOW_ROOTFS)) this.#beginRootfs(name.slice(7), entry);

@@ -2,10 +2,11 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { closeSync, openSync, writeFileSync } from 'node:fs';
-import { constants, gzipSync, zstdCompressSync } from 'node:zlib';
+import { constants, crc32, gzipSync, zstdCompressSync } from 'node:zlib';
 
 import type { AciCompression } from '@rkt/spec/aci';
 import { TempDir } from '@rkt/testkit/tmp';
+import { runs } from '@rkt/property-runs/runs';
 import fc from 'fast-check';
 
 import { bzip2Chunks } from './bzip2/bzip2.ts';
@@ -25,6 +26,12 @@ function compress(bytes: Buffer, format: AciCompression, ...options: string[]): 
   });
   assert.equal(status, 0);
   return stdout;
+}
+
+function crc(bytes: Buffer): Buffer {
+  const sum = Buffer.alloc(4);
+  sum.writeUInt32LE(crc32(bytes));
+  return sum;
 }
 
 function hasPrograms(): boolean {
@@ -137,6 +144,40 @@ describe('decompression', () => {
     if (zstd.status === 0) await assert.rejects(decode(zstd.stdout, 'zstd'), /too much memory|zstd/);
   });
 
+  it('refuses the largest windows there are before it allocates them, unless they are allowed', async () => {
+    // A frame and a block header, byte by byte: 2 GiB of window, 4 GiB of dictionary.
+    const zstd = Buffer.from('28b52ffd00a8010000', 'hex');
+    const flags = Buffer.from('0001', 'hex');
+    const block = Buffer.from('0200210128000000', 'hex');
+    const xz = Buffer.concat([Buffer.from('fd377a585a00', 'hex'), flags, crc(flags), block, crc(block)]);
+    for (const [packed, format] of [
+      [zstd, 'zstd'],
+      [xz, 'xz'],
+    ] as const) {
+      await assert.rejects(decode(packed, format), (error) => {
+        const { code, message, hint } = error as { code: string; message: string; hint: string };
+        assert.equal(code, 'limit-exceeded');
+        assert.match(message, /memory/);
+        assert.match(hint, /raise max-image-memory/);
+        return true;
+      });
+    }
+    const small = compress(Buffer.from('x'), 'xz', '--lzma2=dict=128MiB');
+    const raised = { ...DEFAULT_LIMITS, maxMemoryBytes: 256 << 20 };
+    assert.equal((await decode(small, 'xz', raised)).toString(), 'x');
+    await assert.rejects(decode(small, 'xz', { ...raised, maxMemoryBytes: 1 << 20 }), /1 MiB are allowed/);
+  });
+
+  it('bounds what comes out, packed or not', async () => {
+    const limits = { ...DEFAULT_LIMITS, maxFileBytes: 1_000_000 };
+    for (const format of FORMATS) {
+      await assert.rejects(
+        decode(compress(randomBytes(1_500_000), format), format, limits),
+        /archive of more than 1000000 bytes/,
+      );
+    }
+  });
+
   it('reads every check and size of xz, and refuses filters it does not have', async () => {
     for (const options of [
       ['--check=none'],
@@ -180,7 +221,7 @@ describe('decompression', () => {
           assert.ok(out.equals(original));
         }
       }),
-      { numRuns: 30 },
+      { numRuns: runs(30) },
     );
   });
 });

@@ -2,10 +2,11 @@
 // works on the piece before. Runs in stage0.
 
 import { readSync } from 'node:fs';
+import type { Transform } from 'node:stream';
 
 import type { AciCompression } from '@rkt/spec/aci';
 
-import { refuse, UnpackError } from './errors.ts';
+import { exceed, refuse, UnpackError } from './errors.ts';
 import type { ArchiveLimits } from './limits.ts';
 
 /** An open archive file. */
@@ -17,8 +18,8 @@ export interface ArchiveFile {
 }
 
 const CHUNK_BYTES = 1024 * 1024;
-// zstd's default; a window is memory that the archive makes us allocate.
-const ZSTD_WINDOW_LOG_MAX = 27;
+// What zstd itself allows.
+const ZSTD_WINDOW_LOG = { min: 10, max: 31 };
 
 /** Called with the bytes read of the file so far. */
 export type ReadProgress = (bytesRead: number) => void;
@@ -39,10 +40,13 @@ export async function* decompressed(
     read = total;
     progress(total);
   };
-  for await (const chunk of streamOf(file, compression, count)) {
+  for await (const chunk of streamOf(file, compression, limits, count)) {
     produced += chunk.length;
+    if (produced > limits.maxFileBytes) {
+      exceed('max-image-size', `archive of more than ${limits.maxFileBytes} bytes`);
+    }
     if (compression !== 'none' && produced > limits.ratioFreeBytes && produced > limits.maxRatio * read) {
-      refuse('limit-exceeded', `archive expands to more than ${limits.maxRatio} times its size`);
+      exceed('max-image-ratio', `archive expands to more than ${limits.maxRatio} times its size`);
     }
     yield chunk;
   }
@@ -51,6 +55,7 @@ export async function* decompressed(
 function streamOf(
   file: ArchiveFile,
   compression: AciCompression,
+  { maxMemoryBytes }: ArchiveLimits,
   count: ReadProgress,
 ): AsyncIterable<Buffer> | Iterable<Buffer> {
   switch (compression) {
@@ -58,9 +63,11 @@ function streamOf(
       return fileChunks(file, count, true);
     case 'gzip':
     case 'zstd':
-      return zlibStream(file, compression, count);
+      return zlibStream(file, compression, maxMemoryBytes, count);
     case 'xz':
-      return lazily(async () => (await import('./xz/xz.ts')).xzChunks(fileChunks(file, count, false)));
+      return lazily(async () =>
+        (await import('./xz/xz.ts')).xzChunks(fileChunks(file, count, false), maxMemoryBytes),
+      );
     case 'bzip2':
       return lazily(async () =>
         (await import('./bzip2/bzip2.ts')).bzip2Chunks(fileChunks(file, count, false)),
@@ -93,36 +100,58 @@ function* fileChunks(
 async function* zlibStream(
   file: ArchiveFile,
   compression: 'gzip' | 'zstd',
+  maxMemoryBytes: number,
   count: ReadProgress,
 ): AsyncGenerator<Buffer, void, undefined> {
   const zlib = await import('node:zlib');
-  const { Readable } = await import('node:stream');
   const options = { chunkSize: CHUNK_BYTES };
   const decoder =
     compression === 'gzip'
       ? zlib.createGunzip(options)
       : zlib.createZstdDecompress({
           ...options,
-          params: { [zlib.constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG_MAX },
+          params: { [zlib.constants.ZSTD_d_windowLogMax]: windowLog(maxMemoryBytes) },
         });
-  const source = Readable.from(
-    fileChunks(file, () => undefined, false),
-    { objectMode: true, highWaterMark: 1 },
-  );
-  source.on('error', (error) => decoder.destroy(error));
+  void feed(decoder, file);
   try {
-    source.pipe(decoder);
     for await (const chunk of decoder as AsyncIterable<Buffer>) {
       count(decoder.bytesWritten);
       yield chunk;
+      release(chunk);
     }
     checkTail(file, decoder.bytesWritten, compression);
   } catch (error) {
     throw streamError(error, compression);
   } finally {
-    source.destroy();
     decoder.destroy();
   }
+}
+
+// A window is memory that the archive makes us allocate.
+function windowLog(maxMemoryBytes: number): number {
+  const { min, max } = ZSTD_WINDOW_LOG;
+  return Math.min(max, Math.max(min, Math.floor(Math.log2(maxMemoryBytes))));
+}
+
+// One piece at a time in the same memory: the decoder says when it needs it no more, or never when it has seen its end.
+async function feed(decoder: Transform, file: ArchiveFile): Promise<void> {
+  try {
+    for (const piece of fileChunks(file, () => undefined, true)) {
+      await new Promise<void>((resolve, reject) => {
+        decoder.write(piece, (error) => (error ? reject(error) : resolve()));
+      });
+    }
+    decoder.end();
+  } catch (error) {
+    decoder.destroy(error as Error);
+  }
+}
+
+// The decoder fills one buffer after the other, and pieces of them come in order: the piece at the end of a buffer is the
+// last. Left to the garbage collector they would add up to tens of megabytes.
+function release(piece: Buffer): void {
+  const memory = piece.buffer as ArrayBuffer;
+  if (piece.byteOffset + piece.length === memory.byteLength) memory.transfer(0);
 }
 
 // zlib stops at the first zero byte after the stream: tapes are padded with zeros, nothing else may follow.
@@ -150,7 +179,7 @@ function streamError(error: unknown, compression: string): unknown {
     return new UnpackError('bad-archive', `data after the end of the ${compression} stream`);
   }
   if (code === 'ZSTD_error_frameParameter_windowTooLarge' || code === 'Z_MEM_ERROR') {
-    return new UnpackError('limit-exceeded', `${compression} stream needs too much memory: ${message}`);
+    return exceed('max-image-memory', `${compression} stream needs too much memory: ${message}`);
   }
   return new UnpackError('bad-archive', `${compression} stream is damaged: ${message}`);
 }

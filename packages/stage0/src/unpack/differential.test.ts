@@ -7,6 +7,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { openKernel } from '@rkt/linux/libc';
 import { rawEntry } from '@rkt/testkit/raw-tar';
 import { TempDir } from '@rkt/testkit/tmp';
+import { runs } from '@rkt/property-runs/runs';
 import fc from 'fast-check';
 
 import { hashTree } from '../treestore/hash.ts';
@@ -124,7 +125,7 @@ describe('unpacking', () => {
           assert.deepEqual(hashes[0], hashes[1]);
         },
       ),
-      { numRuns: 40 },
+      { numRuns: runs(40) },
     );
     assert.ok(compared > 30, `${compared} of 40 archives were compared`);
   });

@@ -2,6 +2,8 @@
 
 import { RktError } from '@rkt/diagnostics/rkt-error';
 
+import type { RaisableLimit } from './limits.ts';
+
 export type UnpackErrorCode =
   /** The bytes are not a whole archive, or not a whole compressed stream. */
   | 'bad-archive'
@@ -20,4 +22,11 @@ export class UnpackError extends RktError<UnpackErrorCode> {}
 /** Refuses an archive or an entry. */
 export function refuse(code: UnpackErrorCode, message: string): never {
   throw new UnpackError(code, message);
+}
+
+/** Refuses an archive that costs more than `limit` allows, and says how to allow more. */
+export function exceed(limit: RaisableLimit, message: string): never {
+  throw new UnpackError('limit-exceeded', message, {
+    hint: `if you trust the image, raise ${limit}: as a flag, or in configuration of kind limits`,
+  });
 }

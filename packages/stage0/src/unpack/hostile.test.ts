@@ -8,6 +8,7 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
+  rmSync,
   writeFileSync,
 } from 'node:fs';
 
@@ -333,6 +334,53 @@ describe('hostile archives', () => {
     assert.ok(lstatSync(out('late')).mtimeMs > Date.UTC(2100, 0));
     assert.equal(lstatSync(out('nan')).mtimeMs, 9000);
     assert.equal(lstatSync(out('text')).mtimeMs, 0);
+  });
+
+  it('times of directories are those of their last entry, whatever is put into them and by which name', () => {
+    const dir = (name: string, mtime: number): Buffer => rawHeader({ name, type: '5', mode: 0o755, mtime });
+    const times = (...names: string[]): number[] => names.map((name) => lstatSync(out(name)).mtimeMs / 1000);
+    unpack([
+      dir('rootfs', 1000),
+      dir('rootfs/a', 2000),
+      dir('rootfs/a/b', 3000),
+      file('rootfs/a/b/x'),
+      file('rootfs/a/y'),
+      file('rootfs/a/b/z'),
+      file('rootfs/a/new/deep/x'),
+      link('rootfs/alias', 'a/b'),
+      file('rootfs/alias/w'),
+      dir('rootfs/top', 4000),
+      file('rootfs/top/x'),
+      dir('rootfs/top', 5000),
+      file('rootfs/alias/v'),
+      dir('rootfs/a/b', 6000),
+      file('rootfs/top/y'),
+      link('rootfs/a/b/hard', 'rootfs/top/y', '1'),
+    ]);
+    assert.deepEqual(times('', 'a', 'a/b', 'top'), [1000, 2000, 6000, 5000]);
+    assert.ok((times('a/new')[0] ?? 0) > 1_000_000_000, 'one that no entry names has the time it was made');
+  });
+
+  it('directories that lock their owner out can be filled all the same', () => {
+    const dir = (name: string, mode: number): Buffer => rawHeader({ name, type: '5', mode, mtime: 7 });
+    const archive = [
+      dir('rootfs/d', 0),
+      dir('rootfs/d/e', 0o500),
+      file('rootfs/d/e/x'),
+      dir('rootfs/f', 0o200),
+    ];
+    for (const privileged of [true, false]) {
+      unpack(archive, { privileged });
+      assert.deepEqual(
+        ['d', 'd/e', 'f'].map((name) => [lstatSync(out(name)).mode & 0o7777, lstatSync(out(name)).mtimeMs]),
+        [
+          [0, 7000],
+          [0o500, 7000],
+          [0o200, 7000],
+        ],
+      );
+      rmSync(out(), { recursive: true });
+    }
   });
 
   it('owners nobody can have are refused (20)', () => {

@@ -9,6 +9,7 @@ import {
   rawEntry,
   rawHeader,
 } from '@rkt/testkit/raw-tar';
+import { runs } from '@rkt/property-runs/runs';
 import fc from 'fast-check';
 import { Header } from 'tar';
 
@@ -173,7 +174,7 @@ describe('tar reader', () => {
           assert.equal((error as Error).name, 'RktError', String((error as Error).stack));
         }
       }),
-      { numRuns: 2000 },
+      { numRuns: runs(2000) },
     );
   });
 });

@@ -7,7 +7,7 @@
 import { printable } from '@rkt/diagnostics/quote';
 
 import { entryOf, isGlobalRecordAllowed } from './entry-of.ts';
-import { refuse } from './errors.ts';
+import { exceed, refuse } from './errors.ts';
 import type { ArchiveLimits } from './limits.ts';
 import { parsePaxRecords } from './pax.ts';
 import {
@@ -154,7 +154,7 @@ export class TarReader {
       refuse('bad-archive', `block of zeros before byte ${this.#offset} of the archive`);
     this.#entries += 1;
     if (this.#entries > this.#limits.maxEntries) {
-      refuse('limit-exceeded', `more than ${this.#limits.maxEntries} entries in the archive`);
+      exceed('max-image-entries', `more than ${this.#limits.maxEntries} entries in the archive`);
     }
     if (META_TYPES.includes(header.type)) this.#beginMeta(header);
     else this.#beginEntry(header, block);

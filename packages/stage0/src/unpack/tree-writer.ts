@@ -1,7 +1,9 @@
 // Writes the files of an image below a directory, as a process would whose root that directory is. Runs in stage0.
 //
 // Every name is resolved by openat2(2) from the descriptor of that directory, so no link in the tree leads outside.
-// The descriptor of the last parent is kept: neighbours in an archive are neighbours in the tree.
+// The descriptor of the last parent is kept: neighbours in an archive are neighbours in the tree. A directory has its
+// times from the start, and again whenever we leave it: nothing about directories is remembered until the end, so
+// that memory does not grow with their number.
 
 import { closeSync, fchmodSync, fchownSync, fstatSync } from 'node:fs';
 
@@ -30,10 +32,11 @@ import type { Kernel } from '@rkt/linux/kernel';
 import { openRoot } from '@rkt/linux/safe-path';
 
 import { baseOf, type BytePath, parentOf, pathBytes, readable } from './byte-path.ts';
-import { clampTime, keepsXattr, shiftedId } from './entry-policy.ts';
+import { clampTime, shiftedId } from './entry-policy.ts';
 import { refuse, UnpackError } from './errors.ts';
 import { FileContent } from './file-content.ts';
 import type { TarEntry } from './tar-entry.ts';
+import { XattrWriter } from './xattr-writer.ts';
 
 /** How files are written. */
 export interface TreeWriterOptions {
@@ -49,16 +52,26 @@ export interface TreeWriterOptions {
   readonly warn: (message: string) => void;
 }
 
-/** SHA-256 of file contents (hex) by inode number, empty files left out. */
+/** SHA-256 of file contents (hex) by inode number; not of empty files, nor of all files of a huge image. */
 export type ContentDigests = ReadonlyMap<number, string>;
 
-interface PendingDirectory {
-  readonly mode: number;
-  /** Absent for directories that no entry names: they keep the time they were made. */
-  readonly times?: { readonly atimeNs: bigint; readonly mtimeNs: bigint };
+interface Times {
+  readonly atimeNs: bigint;
+  readonly mtimeNs: bigint;
+}
+
+/** The directory that entries are being put into, and the times it has when none are. */
+interface OpenParent {
+  readonly path: BytePath;
+  readonly fd: number;
+  readonly times: Times;
 }
 
 const IMPLIED_MODE = 0o755;
+// What we need ourselves to work in a directory.
+const OWNER_ACCESS = 0o700;
+// Memory must not grow with the image: whoever needs more reads the files again.
+const MAX_DIGESTS = 200_000;
 const RESOLVE = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
 const DEVICE_TYPES = { char: S_IFCHR, block: S_IFBLK, fifo: S_IFIFO } as const;
 
@@ -67,10 +80,12 @@ export class TreeWriter {
   readonly #kernel: Kernel;
   readonly #options: TreeWriterOptions;
   readonly #rootFd: number;
-  readonly #directories = new Map<BytePath, PendingDirectory>();
+  /** Modes that would lock us out, kept for the end; root is never locked out. */
+  readonly #closed = new Map<BytePath, number>();
   readonly #digests = new Map<number, string>();
-  readonly #warned = new Set<string>();
-  #parent: { readonly path: BytePath; readonly fd: number } | undefined;
+  readonly #attributes: XattrWriter;
+  #parent: OpenParent | undefined;
+  #rootTimes: Times | undefined;
   #file: { readonly path: BytePath; readonly entry: TarEntry; readonly content: FileContent } | undefined;
   #open = true;
 
@@ -79,6 +94,7 @@ export class TreeWriter {
     this.#kernel = kernel;
     this.#options = options;
     this.#rootFd = openRoot(root);
+    this.#attributes = new XattrWriter(kernel, options);
   }
 
   /** Starts `entry` at `path`; `target` is where a hard link points. @throws UnpackError */
@@ -107,11 +123,13 @@ export class TreeWriter {
     this.#file = undefined;
   }
 
-  /** Gives directories their modes and times, now that nothing changes in them any more. */
+  /** Gives directories the modes and times they must have, now that nothing changes in them any more. */
   finish(): ContentDigests {
-    // The deepest first: without privileges a directory may lock us out of what is below it.
-    const pending = [...this.#directories].sort(([a], [b]) => b.length - a.length);
-    for (const [path, directory] of pending) this.#guard(path, () => this.#finishDirectory(path, directory));
+    this.#guard('', () => this.#leaveParent());
+    // The deepest first: what is above may lock us out of it.
+    const closed = [...this.#closed].sort(([a], [b]) => b.length - a.length);
+    for (const [path, mode] of closed) this.#guard(path, () => this.#close(path, mode));
+    this.#guard('', () => this.#restoreTimes(this.#rootFd, this.#rootTimes));
     this.abort();
     return this.#digests;
   }
@@ -120,37 +138,48 @@ export class TreeWriter {
   abort(): void {
     if (!this.#open) return;
     this.#open = false;
-    this.#forgetParent();
+    if (this.#parent !== undefined) closeSync(this.#parent.fd);
+    this.#parent = undefined;
     this.#file?.content.close();
     this.#file = undefined;
     closeSync(this.#rootFd);
   }
 
   #directory(path: BytePath, entry: TarEntry): void {
-    const times = { mtimeNs: clampTime(entry.mtimeNs), atimeNs: clampTime(entry.atimeNs ?? entry.mtimeNs) };
-    this.#directories.set(path, { mode: entry.mode, times });
-    if (path === '') {
-      this.#chown(this.#rootFd, '.', path, entry);
-      this.#xattrs(path, entry, () =>
-        this.#kernel.openAt2(this.#rootFd, '.', { flags: O_RDONLY | O_DIRECTORY }),
-      );
-      return;
-    }
+    if (path === '') return this.#root(entry);
     const parent = this.#parentFd(path);
     const name = pathBytes(baseOf(path));
     try {
-      this.#kernel.mkdirAt(parent, name, 0o700);
+      this.#kernel.mkdirAt(parent, name, OWNER_ACCESS);
     } catch (error) {
       if (!hasCode(error, 'EEXIST')) throw error;
+      // It may be the one we are in, whose times are about to be others.
+      if (parent === this.#rootFd) this.#leaveParent();
       if (!this.#isDirectory(parent, name)) {
         this.#remove(parent, name, path);
-        this.#kernel.mkdirAt(parent, name, 0o700);
+        this.#kernel.mkdirAt(parent, name, OWNER_ACCESS);
       }
     }
     this.#chown(parent, name, path, entry);
+    this.#kernel.fchmodAt(parent, name, this.#modeForNow(path, entry.mode));
     this.#xattrs(path, entry, () =>
       this.#kernel.openAt2(parent, name, { flags: O_RDONLY | O_DIRECTORY | O_NOFOLLOW }),
     );
+    this.#setTimes(parent, name, entry);
+  }
+
+  #root(entry: TarEntry): void {
+    this.#chown(this.#rootFd, '.', '', entry);
+    this.#kernel.fchmodAt(this.#rootFd, '.', this.#modeForNow('', entry.mode));
+    this.#xattrs('', entry, () => this.#kernel.openAt2(this.#rootFd, '.', { flags: O_RDONLY | O_DIRECTORY }));
+    this.#rootTimes = timesOf(entry);
+  }
+
+  #modeForNow(path: BytePath, mode: number): number {
+    this.#closed.delete(path);
+    if (this.#options.privileged || (mode & OWNER_ACCESS) === OWNER_ACCESS) return mode;
+    this.#closed.set(path, mode);
+    return mode | OWNER_ACCESS;
   }
 
   #beginFile(path: BytePath, entry: TarEntry): void {
@@ -174,9 +203,10 @@ export class TreeWriter {
       }
       fchmodSync(fd, entry.mode);
       this.#xattrs(path, entry, () => fd);
-      const mtimeNs = clampTime(entry.mtimeNs);
-      this.#kernel.utimensAt(fd, null, clampTime(entry.atimeNs ?? mtimeNs), mtimeNs, 0);
-      if (digest !== undefined && entry.size > 0 && Number.isSafeInteger(ino)) this.#digests.set(ino, digest);
+      const { atimeNs, mtimeNs } = timesOf(entry);
+      this.#kernel.utimensAt(fd, null, atimeNs, mtimeNs, 0);
+      const isKept = entry.size > 0 && Number.isSafeInteger(ino) && this.#digests.size < MAX_DIGESTS;
+      if (digest !== undefined && isKept) this.#digests.set(ino, digest);
     } finally {
       content.close();
     }
@@ -270,7 +300,7 @@ export class TreeWriter {
       if (!hasCode(error, 'ENOTEMPTY')) throw error;
       refuse('unsafe-entry', `entry rootfs/${readable(path)} replaces a directory that is not empty`);
     }
-    this.#directories.delete(path);
+    this.#closed.delete(path);
   }
 
   #isDirectory(parent: number, name: Buffer): boolean {
@@ -282,14 +312,27 @@ export class TreeWriter {
     if (parent === '') return this.#rootFd;
     if (this.#parent?.path === parent) return this.#parent.fd;
     const fd = this.#openOrMake(parent);
-    this.#forgetParent();
-    this.#parent = { path: parent, fd };
+    this.#leaveParent();
+    // After leaving: it may be the same directory by another name.
+    const { atimeNs, mtimeNs } = fstatSync(fd, { bigint: true });
+    this.#parent = { path: parent, fd, times: { atimeNs, mtimeNs } };
     return fd;
   }
 
-  #forgetParent(): void {
-    if (this.#parent !== undefined) closeSync(this.#parent.fd);
+  // What was put into it has changed its times.
+  #leaveParent(): void {
+    const parent = this.#parent;
+    if (parent === undefined) return;
     this.#parent = undefined;
+    try {
+      this.#restoreTimes(parent.fd, parent.times);
+    } finally {
+      closeSync(parent.fd);
+    }
+  }
+
+  #restoreTimes(fd: number, times: Times | undefined): void {
+    if (times !== undefined) this.#kernel.utimensAt(fd, '.', times.atimeNs, times.mtimeNs, 0);
   }
 
   #openDirectory(path: BytePath): number | undefined {
@@ -311,16 +354,8 @@ export class TreeWriter {
     if (existing !== undefined) return existing;
     const above = parentOf(path);
     const parent = above === '' ? this.#rootFd : this.#openOrMake(above);
-    const name = pathBytes(baseOf(path));
     try {
-      this.#kernel.mkdirAt(parent, name, 0o700);
-      if (this.#options.privileged) {
-        const { uidShift = 0, gidShift = 0 } = this.#options;
-        this.#kernel.fchownAt(parent, name, uidShift, gidShift, AT_SYMLINK_NOFOLLOW);
-      }
-      this.#directories.set(path, { mode: IMPLIED_MODE });
-    } catch (error) {
-      if (!hasCode(error, 'EEXIST')) throw error;
+      this.#makeImplied(parent, pathBytes(baseOf(path)));
     } finally {
       if (parent !== this.#rootFd) closeSync(parent);
     }
@@ -330,7 +365,24 @@ export class TreeWriter {
     );
   }
 
-  #finishDirectory(path: BytePath, { mode, times }: PendingDirectory): void {
+  // It keeps the time it was made; the one above gets its own back.
+  #makeImplied(parent: number, name: Buffer): void {
+    const { atimeNs, mtimeNs } = fstatSync(parent, { bigint: true });
+    try {
+      this.#kernel.mkdirAt(parent, name, OWNER_ACCESS);
+    } catch (error) {
+      if (hasCode(error, 'EEXIST')) return;
+      throw error;
+    }
+    if (this.#options.privileged) {
+      const { uidShift = 0, gidShift = 0 } = this.#options;
+      this.#kernel.fchownAt(parent, name, uidShift, gidShift, AT_SYMLINK_NOFOLLOW);
+    }
+    this.#kernel.fchmodAt(parent, name, IMPLIED_MODE);
+    this.#restoreTimes(parent, { atimeNs, mtimeNs });
+  }
+
+  #close(path: BytePath, mode: number): void {
     let fd: number;
     try {
       fd = this.#kernel.openAt2(this.#rootFd, pathBytes(path || '.'), {
@@ -344,7 +396,6 @@ export class TreeWriter {
     }
     try {
       fchmodSync(fd, mode);
-      if (times !== undefined) this.#kernel.utimensAt(fd, null, times.atimeNs, times.mtimeNs, 0);
     } finally {
       closeSync(fd);
     }
@@ -364,43 +415,19 @@ export class TreeWriter {
     this.#kernel.fchownAt(parent, name, uid, gid, AT_SYMLINK_NOFOLLOW);
   }
 
-  #setTimes(parent: number, name: Buffer, { mtimeNs, atimeNs }: TarEntry): void {
-    const mtime = clampTime(mtimeNs);
-    this.#kernel.utimensAt(parent, name, clampTime(atimeNs ?? mtime), mtime, AT_SYMLINK_NOFOLLOW);
+  #setTimes(parent: number, name: Buffer, entry: TarEntry): void {
+    const { atimeNs, mtimeNs } = timesOf(entry);
+    this.#kernel.utimensAt(parent, name, atimeNs, mtimeNs, AT_SYMLINK_NOFOLLOW);
   }
 
   #xattrs(path: BytePath, entry: TarEntry, open: () => number): void {
-    if (entry.xattrs === undefined) return;
-    const kept = [...entry.xattrs].filter(([name]) => keepsXattr(name));
-    if (kept.length === 0) return;
+    if (!this.#attributes.wants(entry)) return;
     const fd = open();
     try {
-      for (const [name, value] of kept) this.#setXattr(fd, path, name, value);
+      this.#attributes.set(fd, path, entry);
     } finally {
       if (fd !== this.#file?.content.fd) closeSync(fd);
     }
-  }
-
-  #setXattr(fd: number, path: BytePath, name: string, value: Buffer): void {
-    if (name === 'security.capability' && !this.#options.privileged) {
-      this.#warnOnce(
-        `file capabilities of ${readable(path)} and others are left out: only root can set them`,
-      );
-      return;
-    }
-    try {
-      this.#kernel.fsetXattr(fd, name, value, 0);
-    } catch (error) {
-      if (!hasCode(error, 'EOPNOTSUPP') || name === 'security.capability') throw error;
-      this.#warnOnce(`extended attributes user.* are left out: the file system has none`);
-    }
-  }
-
-  #warnOnce(message: string): void {
-    const kind = message.slice(0, 20);
-    if (this.#warned.has(kind)) return;
-    this.#warned.add(kind);
-    this.#options.warn(message);
   }
 
   // Says which entry could not be written; the system call's own message would name a piece of the path.
@@ -414,4 +441,9 @@ export class TreeWriter {
       refuse('write-failed', `cannot write rootfs/${readable(path)}: ${reason}`);
     }
   }
+}
+
+function timesOf({ mtimeNs, atimeNs }: TarEntry): Times {
+  const mtime = clampTime(mtimeNs);
+  return { mtimeNs: mtime, atimeNs: clampTime(atimeNs ?? mtime) };
 }

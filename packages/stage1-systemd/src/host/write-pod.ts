@@ -2,7 +2,7 @@
 // on the host. The root is the image's own, which we trust as we trust our own program from it; the apps' roots in it
 // are not written to here.
 
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chownSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 
 import type { Stage1Root } from '@rkt/pod-layout/pod-paths';
 import { ENV_DIR, envFileIn, MACHINE_ID, onHost, unitFile } from '@rkt/pod-layout/stage1-paths';
@@ -19,6 +19,8 @@ import { environmentFile } from './env-file.ts';
 import { podUnits } from './pod-units.ts';
 
 const FILE_MODE = 0o644;
+/** Of an environment with the token of the metadata service in it. */
+const SECRET_FILE_MODE = 0o600;
 const DIRECTORY_MODE = 0o755;
 
 /** Reasons why programs cannot be executed, by app; told when systemd has failed to execute them. */
@@ -27,6 +29,8 @@ const DIAGNOSIS_DIR = '/rkt/diagnosis';
 /** Options of {@link writePod}. */
 export interface WritePodOptions extends PodPlan {
   readonly uuid: string;
+  /** Of a pod that is registered with the metadata service. */
+  readonly metadataUrl?: string | undefined;
   /** Why an app's program cannot be executed, if it cannot. */
   readonly diagnose: (plan: AppPlan) => Promise<string | undefined>;
 }
@@ -41,11 +45,20 @@ export async function writePod(
   for (const [name, unit] of podUnits(loaded.map(({ name }) => name))) writeUnit(stage1, name, unit);
   mkdirSync(onHost(stage1, ENV_DIR), { recursive: true, mode: DIRECTORY_MODE });
   for (const { loaded: app } of apps) {
-    writeNew(onHost(stage1, envFileIn(app.name)), environmentFile(appEnvironment(app)), FILE_MODE);
+    const file = onHost(stage1, envFileIn(app.name));
+    const text = environmentFile(appEnvironment(app, options.metadataUrl));
+    writeNew(file, text, options.metadataUrl === undefined ? FILE_MODE : SECRET_FILE_MODE);
+    // In a user namespace the pod's root, who has to read it, is the owner of the tree.
+    if (options.metadataUrl !== undefined) giveToOwnerOf(stage1, file);
   }
   writeAccounts(stage1, apps);
   writeNew(onHost(stage1, MACHINE_ID), `${options.uuid.replaceAll('-', '')}\n`, FILE_MODE);
   await writeDiagnoses(stage1, apps, options);
+}
+
+function giveToOwnerOf(root: Stage1Root, file: string): void {
+  const { uid, gid } = statSync(root);
+  chownSync(file, uid, gid);
 }
 
 function writeUnit(root: Stage1Root, name: string, unit: readonly UnitOption[]): void {

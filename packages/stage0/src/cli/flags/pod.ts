@@ -13,6 +13,7 @@ import { booleanFlag, fileFlag, parsedListFlag } from '../flag-types.ts';
 import type { AppRequest, EnvironmentFlag, PrepareFlags, PullPolicy, Stage1Choice } from '../requests.ts';
 import { present } from './app.ts';
 import { setEnv, setEnvFile } from './environment.ts';
+import { buildLimits, LIMIT_FLAGS } from './limits.ts';
 import { loadMount, loadPort, loadVolume } from './parsers.ts';
 import { stage1Choice, STAGE1_FLAGS } from './stage1.ts';
 
@@ -58,6 +59,7 @@ export function pullPolicy(values: FlagValues<PullTable>, initial: PullPolicy): 
 }
 
 type PodTable = typeof STAGE1_FLAGS &
+  typeof LIMIT_FLAGS &
   PullTable & {
     readonly volume: Flag<readonly Volume[]>;
     readonly mount: Flag<readonly Mount[]>;
@@ -87,6 +89,7 @@ export const POD_FLAGS: PodTable = {
   'pod-manifest': fileFlag('Pod manifest to use; images and their flags must not be given with it'),
   ...STAGE1_FLAGS,
   ...pullFlags('new'),
+  ...LIMIT_FLAGS,
 };
 
 /** The request made of the values of {@link POD_FLAGS}; `quiet` is a flag of prepare. */
@@ -109,6 +112,7 @@ export function buildPodFlags(
     storeOnly: values['store-only'],
     noStore: values['no-store'],
     ...present({ podManifest: values['pod-manifest'] }),
+    limits: buildLimits(values),
     quiet,
     volumes: values.volume,
     mounts: values.mount,

@@ -11,6 +11,7 @@ import type {
   ImageCatManifestFlags,
   ImageExportFlags,
   ImageExtractFlags,
+  ImageFsckFlags,
   ImageGcFlags,
   ImageListField,
   ImageListFlags,
@@ -162,4 +163,21 @@ export const verify: CommandSpec = command({
   flags: {},
   build: (): NoFlags => ({}),
   load: () => import('../../commands/image/verify.ts'),
+});
+
+/** rkt image fsck */
+export const fsck: CommandSpec = command({
+  usage: ['image fsck [IMAGE...]'],
+  description: [
+    'Checks every stored object: images against their hashes, manifests and the database against the images, what was unpacked against its hash, and looks for leftovers. Prints a line for each that is broken, and ends with status 0 when none is.',
+    'With images, only they and what they depend on are checked.',
+    IMAGES,
+  ],
+  examples: [['image fsck --repair', 'drop what is broken; the next fetch brings it back']],
+  words: ['image'],
+  flags: {
+    repair: booleanFlag('Restore what the image itself tells, drop everything else that is broken'),
+  },
+  build: (values): ImageFsckFlags => ({ repair: values.repair }),
+  load: () => import('../../commands/image/fsck.ts'),
 });

@@ -4,6 +4,7 @@ import { command, type CommandSpec } from '../command.ts';
 import { booleanFlag, fileFlag } from '../flag-types.ts';
 import { APP_FLAGS, buildAppRequest, present, signatureFlag } from '../flags/app.ts';
 import { buildLaunchFlags, LAUNCH_FLAGS } from '../flags/launch.ts';
+import { buildLimits, LIMIT_FLAGS } from '../flags/limits.ts';
 import { buildPodFlags, checkMounts, POD_FLAGS, pullFlags, pullPolicy } from '../flags/pod.ts';
 import type { FetchFlags, PrepareFlags, RunFlags, RunPreparedFlags } from '../requests.ts';
 
@@ -89,7 +90,7 @@ export const fetch: CommandSpec = command({
   ],
   grammar: 'images',
   words: ['file'],
-  flags: { full: booleanFlag('Print whole IDs'), ...pullFlags('update') },
+  flags: { full: booleanFlag('Print whole IDs'), ...pullFlags('update'), ...LIMIT_FLAGS },
   imageFlags: { signature: signatureFlag },
   refuseAppArguments: true,
   imageContext: 'unable to parse arguments',
@@ -98,6 +99,7 @@ export const fetch: CommandSpec = command({
     pullPolicy: pullPolicy(values, 'update'),
     storeOnly: values['store-only'],
     noStore: values['no-store'],
+    limits: buildLimits(values),
   }),
   buildImage: (image, args, { signature }) => ({
     image,

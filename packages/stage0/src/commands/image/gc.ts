@@ -2,16 +2,15 @@
 
 import { EXIT_FAILURE } from '@rkt/diagnostics/exit';
 import { quote } from '@rkt/diagnostics/quote';
-import { lockFile } from '@rkt/linux/file-lock';
-import { type DataDir, LOCKS_DIR_MODE, locksDir, prepareLockFile } from '@rkt/pod-layout/data-dir';
 import type { ImageKey } from '@rkt/spec/image-id';
 
 import type { ImageGcFlags, Invocation } from '../../cli/requests.ts';
+import { removeUnusedLayers } from '../../convert/layer-store.ts';
 import { during, duringAsync } from '../../pod/context.ts';
-import { ensureDirectory } from '../../store/directories.ts';
 import { cleanScratch } from '../../store/scratch.ts';
 import { type OpenImages, openImages } from './open-images.ts';
 import { imagesOfRunningPods, treesOfPods } from './pod-references.ts';
+import { lockPreparation } from './prepare-lock.ts';
 import { removeImages } from './remove-images.ts';
 
 export async function run(invocation: Invocation<ImageGcFlags>): Promise<number> {
@@ -20,10 +19,11 @@ export async function run(invocation: Invocation<ImageGcFlags>): Promise<number>
   await duringAsync('failed to remove unreferenced treestores', () => removeTrees(images));
   cleanScratch(images.data, gracePeriodMs);
   const unused = during('failed to get aciinfos', () => unusedImages(images, gracePeriodMs));
-  return removeImages(images, unused, { removed: () => undefined }) ? 0 : EXIT_FAILURE;
+  const isDone = removeImages(images, unused, { removed: () => undefined });
+  removeUnusedLayers(images.data, images.store.layersInUse(), gracePeriodMs);
+  return isDone ? 0 : EXIT_FAILURE;
 }
 
-// Under the exclusive lock nobody prepares a pod, so no tree is about to be referenced.
 async function removeTrees({ data, treeStore, logger }: OpenImages): Promise<void> {
   using _lock = lockPreparation(data);
   const referenced = treesOfPods(data, logger);
@@ -32,11 +32,6 @@ async function removeTrees({ data, treeStore, logger }: OpenImages): Promise<voi
     await treeStore.remove(id);
     logger.info(`removed treestore ${quote(id)}`);
   }
-}
-
-function lockPreparation(data: DataDir): Disposable {
-  ensureDirectory(locksDir(data), LOCKS_DIR_MODE);
-  return lockFile(prepareLockFile(data), { exclusive: true, wait: true, create: true, mode: 0o660 });
 }
 
 // Longest unused first, up to the first that was used within the grace period.

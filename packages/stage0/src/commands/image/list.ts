@@ -4,7 +4,6 @@ import { writeStdout } from '@rkt/diagnostics/logger';
 import { hasCode } from '@rkt/diagnostics/rkt-error';
 import { stringifyGoJson } from '@rkt/spec/go-json';
 import { listHash } from '@rkt/spec/image-id';
-import { labelValue } from '@rkt/spec/labels';
 
 import { absoluteTime, formatTable, humanSize, printListErrors, relativeTime } from '../../cli/output.ts';
 import type { ImageListField, ImageListFlags, Invocation } from '../../cli/requests.ts';
@@ -44,8 +43,7 @@ function listedImages(store: ImageStore, errors: unknown[]): ListedImage[] {
 }
 
 function listed(store: ImageStore, info: AciInfo): ListedImage {
-  const { name, labels } = store.readManifest(info.key);
-  const version = labelValue(labels, 'version');
+  const { name, version } = store.describe(info);
   return {
     id: info.key,
     name: version === undefined ? name : `${name}:${version}`,

@@ -6,7 +6,8 @@ import { RktError } from '@rkt/diagnostics/rkt-error';
 
 import type { Invocation, NoFlags } from '../../cli/requests.ts';
 import { duringAsync } from '../../pod/context.ts';
-import type { TreeStore } from '../../treestore/tree-store.ts';
+import { differenceText } from '../../treestore/compare.ts';
+import type { Differences, TreeStore } from '../../treestore/tree-store.ts';
 import { openImages, resolveImage } from './open-images.ts';
 
 export async function run(invocation: Invocation<NoFlags>): Promise<number> {
@@ -31,6 +32,18 @@ async function verify(treeStore: TreeStore, argument: string, key: string): Prom
       writeStdout(
         `tree cache verification failed for image ${argument}: ${checked.reason};  rebuilding...\n`,
       );
-      await duringAsync('unable to rebuild tree cache', () => treeStore.rebuild(key));
+      await duringAsync('unable to rebuild tree cache', () => treeStore.rebuild(key, printDifferences));
   }
+}
+
+// A damaged disk may change everything; the first few say enough.
+const MAX_DIFFERENCES = 20;
+
+function printDifferences(differences: Differences): void {
+  let count = 0;
+  for (const difference of differences) {
+    count += 1;
+    if (count <= MAX_DIFFERENCES) writeStdout(`  ${differenceText(difference)}\n`);
+  }
+  if (count > MAX_DIFFERENCES) writeStdout(`  and ${count - MAX_DIFFERENCES} more\n`);
 }

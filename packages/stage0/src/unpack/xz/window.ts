@@ -2,6 +2,14 @@
 
 import { refuse } from '../errors.ts';
 
+// The more room, the less often the window slides.
+const MAX_ROOM_BYTES = 16 * 1024 * 1024;
+
+/** Bytes that a {@link Window} allocates for a dictionary of `size` bytes. */
+export function windowBytes(size: number, room = 0): number {
+  return size + Math.max(room, Math.min(size, MAX_ROOM_BYTES));
+}
+
 /** A buffer of the dictionary and what is new in front of it; slides when it is full. */
 export class Window {
   readonly #size: number;
@@ -13,7 +21,7 @@ export class Window {
   /** @param size Bytes of the dictionary. @param room Bytes that one step may add. */
   constructor(size: number, room: number) {
     this.#size = size;
-    this.bytes = new Uint8Array(size + Math.max(room, Math.min(size, 16 * 1024 * 1024)));
+    this.bytes = new Uint8Array(windowBytes(size, room));
   }
 
   /** Makes room for `count` more bytes. What was put out before must have been taken. */

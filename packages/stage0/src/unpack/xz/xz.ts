@@ -6,15 +6,16 @@
 import { crc32 } from 'node:zlib';
 
 import { ByteSource } from '../byte-source.ts';
-import { refuse } from '../errors.ts';
+import { exceed, refuse } from '../errors.ts';
+import { DEFAULT_LIMITS } from '../limits.ts';
 import { blockCheck, checkSize } from './checks.ts';
 import { lzma2Chunks } from './lzma2.ts';
+import { windowBytes } from './window.ts';
 
 const HEADER_MAGIC = Buffer.from([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00]);
 const FOOTER_MAGIC = Buffer.from('YZ');
 const FILTER_LZMA2 = 0x21;
-// What xz -9 asks for; a dictionary is memory that the archive makes us allocate.
-const MAX_DICTIONARY_BYTES = 64 * 1024 * 1024;
+const MIB = 1024 * 1024;
 
 interface BlockRecord {
   readonly unpadded: number;
@@ -22,11 +23,14 @@ interface BlockRecord {
 }
 
 /** Yields the content of one or several streams; a yielded buffer is valid until the next. @throws UnpackError */
-export function* xzChunks(pieces: Iterable<Buffer>): Generator<Buffer, void, undefined> {
+export function* xzChunks(
+  pieces: Iterable<Buffer>,
+  maxMemoryBytes: number = DEFAULT_LIMITS.maxMemoryBytes,
+): Generator<Buffer, void, undefined> {
   const source = new CountingSource(pieces);
   let streams = 0;
   do {
-    yield* readStream(source, streams > 0);
+    yield* readStream(source, streams > 0, maxMemoryBytes);
     streams += 1;
     skipStreamPadding(source);
   } while (!source.atEnd());
@@ -64,7 +68,11 @@ class CountingSource extends ByteSource {
   }
 }
 
-function* readStream(source: CountingSource, isAnother: boolean): Generator<Buffer, void, undefined> {
+function* readStream(
+  source: CountingSource,
+  isAnother: boolean,
+  maxMemoryBytes: number,
+): Generator<Buffer, void, undefined> {
   if (isAnother && source.peek() !== HEADER_MAGIC[0]) damaged('data after the end of the stream');
   const header = source.take(12);
   if (!header.subarray(0, 6).equals(HEADER_MAGIC)) damaged('no header');
@@ -75,7 +83,7 @@ function* readStream(source: CountingSource, isAnother: boolean): Generator<Buff
   for (;;) {
     const headerSize = source.byte();
     if (headerSize === 0) break;
-    records.push(yield* readBlock(source, headerSize, checkType));
+    records.push(yield* readBlock(source, headerSize, checkType, maxMemoryBytes));
   }
   const indexSize = readIndex(source, records);
   const footer = source.take(12);
@@ -95,12 +103,13 @@ function* readBlock(
   source: CountingSource,
   sizeByte: number,
   checkType: number,
+  maxMemoryBytes: number,
 ): Generator<Buffer, BlockRecord, undefined> {
   const headerSize = (sizeByte + 1) * 4;
   const header = Buffer.concat([Buffer.from([sizeByte]), source.take(headerSize - 1)]);
   if (crc32(header.subarray(0, -4)) !== header.readUInt32LE(headerSize - 4))
     damaged('wrong checksum of a block');
-  const { dictionaryBytes, packedSize, size } = parseBlockHeader(header.subarray(1, -4));
+  const { dictionaryBytes, packedSize, size } = parseBlockHeader(header.subarray(1, -4), maxMemoryBytes);
   const check = blockCheck(checkType);
   const start = source.count;
   let uncompressed = 0;
@@ -123,7 +132,7 @@ interface BlockHeader {
   readonly size: number | undefined;
 }
 
-function parseBlockHeader(bytes: Buffer): BlockHeader {
+function parseBlockHeader(bytes: Buffer, maxMemoryBytes: number): BlockHeader {
   const source = new ByteSource([bytes.subarray(1)], 'xz');
   const flags = bytes[0] ?? 0;
   if ((flags & 0x3c) !== 0) refuse('unsupported', 'xz stream with unknown flags');
@@ -135,18 +144,20 @@ function parseBlockHeader(bytes: Buffer): BlockHeader {
     refuse('unsupported', `xz stream with filter 0x${filter.toString(16)}: only lzma2 is supported`);
   }
   if (readInteger(source) !== 1) damaged('bad filter');
-  const dictionaryBytes = dictionarySize(source.byte());
+  const dictionaryBytes = dictionarySize(source.byte(), maxMemoryBytes);
   while (!source.atEnd()) if (source.byte() !== 0) damaged('bad padding');
   return { dictionaryBytes, packedSize, size };
 }
 
-function dictionarySize(code: number): number {
+// A dictionary is memory that the archive makes us allocate.
+function dictionarySize(code: number, maxMemoryBytes: number): number {
   if (code > 40) damaged('bad dictionary size');
   const bytes = code === 40 ? 0xffff_ffff : (2 | (code & 1)) * 2 ** (Math.floor(code / 2) + 11);
-  if (bytes > MAX_DICTIONARY_BYTES) {
-    refuse(
-      'limit-exceeded',
-      `xz stream needs ${Math.ceil(bytes / 1048576)} MiB of memory, ${MAX_DICTIONARY_BYTES / 1048576} are allowed`,
+  if (windowBytes(bytes) > maxMemoryBytes) {
+    const [needed, allowed] = [bytes, maxMemoryBytes].map((size) => Math.ceil(size / MIB));
+    exceed(
+      'max-image-memory',
+      `xz stream needs ${needed} MiB of memory and room to work, ${allowed} MiB are allowed`,
     );
   }
   return bytes;

@@ -1,0 +1,144 @@
+// Layers on top of each other, by entries alone. Runs in the test process.
+
+import assert from 'node:assert/strict';
+
+import type { LayerEntry } from './layer-entries.ts';
+import { MergedTree } from './merged-tree.ts';
+import { whiteoutOf } from './whiteout.ts';
+
+type Line = `${'f' | 'd'} ${string}` | `${'h' | 'l'} ${string} ${string}`;
+
+const TYPES = { f: 'file', d: 'directory', h: 'hardlink', l: 'symlink' } as const;
+
+function layer(...lines: readonly Line[]): LayerEntry[] {
+  return lines.map((line, offset) => {
+    const [kind, path = '', link = ''] = line.split(' ');
+    const type = TYPES[kind as keyof typeof TYPES];
+    return {
+      path,
+      target: type === 'hardlink' ? link : '',
+      offset,
+      storedBytes: 0,
+      entry: {
+        type,
+        name: Buffer.alloc(0),
+        linkName: Buffer.from(link),
+        mode: 0o644,
+        uid: 0,
+        gid: 0,
+        size: 0,
+        mtimeNs: 0n,
+        atimeNs: undefined,
+        devMajor: 0,
+        devMinor: 0,
+        xattrs: undefined,
+        sparse: undefined,
+      },
+    };
+  });
+}
+
+/** `PATH@LAYER` of what is left, in order, without the links of /dev. `layer` is where the content is. */
+function merge(...layers: readonly LayerEntry[][]): string[] {
+  const tree = new MergedTree();
+  for (const each of layers) tree.apply(each);
+  return tree
+    .entries()
+    .filter(({ path }) => !/^dev(\/|$)/.test(path))
+    .map(({ path, inode }) => `${path}@${inode.layer}`);
+}
+
+describe('merged layers', () => {
+  it('lets upper layers win, and starts with them', () => {
+    assert.deepEqual(merge(layer('f a', 'f b'), layer('f c', 'f a')), ['c@1', 'a@1', 'b@0']);
+  });
+  it('puts directories before what is in them', () => {
+    assert.deepEqual(merge(layer('d d', 'f d/a'), layer('f d/b')), ['d@0', 'd/b@1', 'd/a@0']);
+    assert.deepEqual(merge(layer('f x/y/z')), ['x@0', 'x/y@0', 'x/y/z@0']);
+  });
+  it('takes away what a whiteout names, and everything below it', () => {
+    assert.deepEqual(merge(layer('d d', 'f d/a', 'f e'), layer('f .wh.d')), ['e@0']);
+    assert.deepEqual(merge(layer('d d', 'f d/a', 'f d/b'), layer('f d/.wh.a')), ['d@0', 'd/b@0']);
+  });
+  it('ignores whiteouts of what is not there', () => {
+    assert.deepEqual(merge(layer('f a'), layer('f .wh.b', 'f no/such/.wh.c', 'f a/.wh.d')), ['a@0']);
+  });
+  it('refuses whiteouts that name nothing or lead out', () => {
+    for (const name of ['.wh.', 'd/.wh.', '.wh..', '.wh...', 'd/.wh.../x'])
+      assert.throws(() => merge(layer(`f ${name}`)), { code: 'unsafe-entry' }, name);
+  });
+  it('keeps what the layer of the whiteout brings, wherever it stands', () => {
+    assert.deepEqual(merge(layer('f a', 'd d', 'f d/x'), layer('f a', 'f .wh.a')), ['a@1', 'd@0', 'd/x@0']);
+    assert.deepEqual(merge(layer('d d', 'f d/x'), layer('f d/y', 'f .wh.d')), ['d@0', 'd/y@1']);
+  });
+  it('empties opaque directories', () => {
+    assert.deepEqual(
+      merge(layer('d d', 'f d/x', 'd d/e', 'f d/e/y'), layer('d d', 'f d/.wh..wh..opq', 'f d/z')),
+      ['d@1', 'd/z@1'],
+    );
+    assert.deepEqual(merge(layer('d d', 'f d/x'), layer('f d/z', 'f d/.wh..wh..opq')), ['d@0', 'd/z@1']);
+    assert.deepEqual(merge(layer('f a', 'd d'), layer('f .wh..wh..opq')), []);
+  });
+  it('replaces directories by links and files, and back', () => {
+    assert.deepEqual(merge(layer('d d', 'f d/x'), layer('l d e')), ['d@1']);
+    assert.deepEqual(merge(layer('l d e'), layer('d d', 'f d/x')), ['d@1', 'd/x@1']);
+    assert.deepEqual(merge(layer('d d', 'f d/x'), layer('f d'), layer('d d')), ['d@2']);
+  });
+  it('writes through links of the image, and never out of it', () => {
+    assert.deepEqual(merge(layer('d usr', 'd usr/lib', 'l lib usr/lib'), layer('f lib/x')), [
+      'usr@0',
+      'usr/lib@0',
+      'usr/lib/x@1',
+      'lib@0',
+    ]);
+    assert.deepEqual(merge(layer('l up ../../..', 'l etc /etc2'), layer('f up/x', 'f etc/y')), [
+      'x@1',
+      'etc2@1',
+      'etc2/y@1',
+      'up@0',
+      'etc@0',
+    ]);
+    assert.throws(() => merge(layer('l a b', 'l b a'), layer('f a/x')), { code: 'unsafe-entry' });
+    assert.throws(() => merge(layer('f a'), layer('f a/x')), /a is needed as a directory but is none/);
+  });
+  it('keeps a file whose first name is gone', () => {
+    assert.deepEqual(merge(layer('f a'), layer('h b a'), layer('f .wh.a')), ['b@0']);
+    assert.deepEqual(merge(layer('f a', 'h b a'), layer('f a')), ['a@1', 'b@0']);
+    assert.deepEqual(merge(layer('f a', 'h b a', 'h b a')), ['a@0', 'b@0']);
+  });
+  it('refuses hard links to what is not there, or to directories', () => {
+    assert.throws(() => merge(layer('h b a')), { code: 'bad-archive' });
+    assert.throws(() => merge(layer('f a'), layer('f .wh.a', 'h b a')), { code: 'bad-archive' });
+    assert.throws(() => merge(layer('d d'), layer('h b d')), { code: 'unsafe-entry' });
+  });
+  it('adds the links of /dev unless the top layer has its own', () => {
+    const paths = (...layers: readonly LayerEntry[][]): string[] => {
+      const tree = new MergedTree();
+      for (const each of layers) tree.apply(each);
+      return tree.entries().map(({ path, inode }) => `${path} ${inode.entry.linkName.toString()}`);
+    };
+    assert.deepEqual(paths(layer('f a')), [
+      'a ',
+      'dev ',
+      'dev/stdin /proc/self/fd/0',
+      'dev/stdout /dev/console',
+      'dev/stderr /dev/console',
+      'dev/fd /proc/self/fd',
+    ]);
+    assert.ok(paths(layer('d dev', 'l dev/stdin x')).includes('dev/stdin x'));
+    assert.ok(paths(layer('d dev', 'l dev/stdin x'), layer('f a')).includes('dev/stdin /proc/self/fd/0'));
+  });
+});
+
+describe('whiteouts', () => {
+  it('are told by their names', () => {
+    assert.equal(whiteoutOf('a/b'), undefined);
+    assert.equal(whiteoutOf('a/x.wh.b'), undefined);
+    assert.deepEqual(whiteoutOf('a/.wh.b'), { kind: 'path', path: 'a/b' });
+    assert.deepEqual(whiteoutOf('.wh.b'), { kind: 'path', path: 'b' });
+    assert.deepEqual(whiteoutOf('.wh.a/b'), { kind: 'path', path: 'a/b' });
+    assert.deepEqual(whiteoutOf('a/.wh..wh..opq'), { kind: 'opaque', path: 'a' });
+    assert.deepEqual(whiteoutOf('.wh..wh..opq'), { kind: 'opaque', path: '' });
+    assert.deepEqual(whiteoutOf('.wh..wh.plnk/1'), { kind: 'path', path: '.wh.plnk/1' });
+  });
+});
