@@ -8,6 +8,7 @@ cd "$(dirname "$0")/.."
 # The one list of Debian packages: `package:what proves that it is there`, a path or the name of a program.
 # libatomic1   the pinned node and dist/rkt link it        tcc            builds the launcher of the stage1 images
 # ca-certificates: https to the registries                 busybox-static the image of quickstart and of the tests
+# iproute2, iptables, nftables, curl: hosts of the network suites, and what is counted on them; build and pods need none
 # debootstrap  the real Debian image of e2e and bench      systemd        systemd-analyze and systemd-escape judge units
 # zsh, fish    completion scripts are tried in them       mandoc, groff-base: judges of man pages
 # docker-registry, skopeo, umoci, apache2-utils (htpasswd): a registry with TLS and logins, and what fills it
@@ -28,6 +29,10 @@ zstd:zstd
 bzip2:bzip2
 git:git
 strace:strace
+iproute2:ip
+iptables:iptables
+nftables:nft
+curl:curl
 gnupg:gpg
 openssl:openssl
 zsh:zsh

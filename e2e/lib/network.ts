@@ -50,8 +50,9 @@ export class TestHost {
 
   /** What a web server answers, or undefined when it cannot be reached. */
   get(url: string): string | undefined {
-    const [program = '', ...args] = [
-      ...inNamespace(this.netns),
+    const args = [
+      `--net=${this.netns}`,
+      '--',
       'curl',
       '--silent',
       '--globoff',
@@ -60,7 +61,7 @@ export class TestHost {
       '--fail',
       url,
     ];
-    const { status, stdout } = spawnSync(program, args, { encoding: 'utf8' });
+    const { status, stdout } = spawnSync('nsenter', args, { encoding: 'utf8' });
     return status === 0 ? stdout.trim() : undefined;
   }
 }

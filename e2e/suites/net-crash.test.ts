@@ -128,7 +128,7 @@ networkSuite('after a reboot', [], (the) => {
     );
     assert.equal(existsSync('/var/lib/cni/networks/default'), true);
     const { output } = await the.rkt.ok(['--debug', 'gc', '--grace-period=0s']);
-    assert.match(output, /networking: teardown - executing net-plugin ptp\n$/);
+    assert.match(output, /networking: teardown - executing net-plugin bridge\n$/);
     assert.doesNotMatch(output, /error|warning/i);
   });
 

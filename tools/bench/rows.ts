@@ -20,6 +20,7 @@ import {
 } from './fixtures.ts';
 import { IMAGE_ROWS } from './image-rows.ts';
 import { CLEAN_ENVIRONMENT, median, peakMemory, timeOnce, type Contestant } from './measure.ts';
+import { networkRow } from './network-row.ts';
 import { type Measured, NODE, ratio, type Row } from './row.ts';
 
 /** A data directory in which `images` have been run or prepared once, so that everything is stored and rendered. */
@@ -214,6 +215,7 @@ export const ROWS: readonly Row[] = [
     title: 'run --net=none, nspawn : bare systemd-nspawn --boot',
     measure: () => runRow('run-nspawn', ['--net=none'], { name: 'bare nspawn', command: bareContainer() }),
   },
+  { name: 'run-net', title: 'run --net=default : run --net=none', measure: networkRow },
   {
     name: 'run-fly',
     title: 'run --net=host, fly : node -e 0',

@@ -61,7 +61,7 @@ export const LAUNCH_FLAGS: LaunchTable = {
   interactive: booleanFlag('Connect the terminal to the only app of the pod'),
   hostname: textFlag('Host name inside the pod', 'NAME', '', { defaultDescription: 'rkt-UUID' }),
   dns: commaListFlag('Name servers of the pod: addresses; or host, or none', 'LIST', {
-    complete: ['host', 'none'],
+    complete: ['host', 'none', 'cni'],
   }),
   'dns-search': listFlag('Domain to search for short names', 'DOMAIN'),
   'dns-opt': listFlag('Option for resolv.conf', 'OPTION'),
