@@ -2,7 +2,7 @@
 //
 // A journal is not mapped into memory, as journald does: a pod that cuts its file short would end us with SIGBUS.
 
-import { readSync } from 'node:fs';
+import { fstatSync, readSync } from 'node:fs';
 
 import { JournalError } from './errors.ts';
 
@@ -21,6 +21,11 @@ export class FileWindow {
   /** Forgets what was read: the file may have changed. */
   refresh(): void {
     this.#blocks.clear();
+  }
+
+  /** Bytes that the file has now. */
+  get size(): number {
+    return fstatSync(this.#fd).size;
   }
 
   /** `length` bytes at `offset`; not to be changed. @throws JournalError `damaged` when the file ends before */

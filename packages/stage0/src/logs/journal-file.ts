@@ -164,8 +164,11 @@ export class JournalFile {
     // journald writes at the end only.
     if (offset <= previous || this.#arrays.length >= MOST_ARRAYS) throw damaged('its entries go round');
     const head = this.#window.bytes(offset, 24);
-    const capacity = Math.floor((integer(head, 8) - 24) / (this.#compact ? 4 : 8));
-    if (head[0] !== ENTRY_ARRAY || capacity < 1) throw damaged(`no entries at byte ${offset}`);
+    const size = integer(head, 8);
+    const capacity = Math.floor((size - 24) / (this.#compact ? 4 : 8));
+    // All of it is there, so there are never more entries than the file has bytes.
+    if (head[0] !== ENTRY_ARRAY || capacity < 1 || offset + size > this.#window.size)
+      throw damaged(`no entries at byte ${offset}`);
     return { offset, first, capacity };
   }
 

@@ -118,6 +118,10 @@ describe('journal files', () => {
       /a number is too large/,
     );
     assert.throws(
+      () => readAll(changed((copy) => copy.writeBigUInt64LE(1n << 48n, array + 8))),
+      /no entries at byte/,
+    );
+    assert.throws(
       () =>
         readAll(
           changed((copy) => copy.writeUInt8(2, copy.readUInt32LE(copy.readUInt32LE(array + 24) + 64) + 1)),
