@@ -98,7 +98,14 @@ suite('command line', [], (the) => {
       const answer = await execute('bash', [], { input: probe });
       assert.match(answer.stdout, /^version *$/m);
     });
-    for (const args of [[], ['zsh'], ['bash', 'bash']]) {
+    for (const shell of ['fish', 'zsh']) {
+      it(`prints a script ${shell} accepts`, async function () {
+        requires(this, `program:${shell}`);
+        const { stdout } = expectStatus(await bareRkt(['completion', shell]), 0);
+        expectStatus(await execute(shell, ['-n'], { input: stdout }), 0);
+      });
+    }
+    for (const args of [[], ['csh'], ['bash', 'bash']]) {
       it(`refuses completion ${args.join(' ')}`, async () => {
         const result = expectStatus(await bareRkt(['completion', ...args]), FAILURE);
         assert.notEqual(result.output, '');
