@@ -1,9 +1,11 @@
-// Builds dist/rkt: the command as one executable, which knows the stage1 image that was built with it.
+// Builds dist/rkt: the command as one executable, which knows the stage1 image that was built with it; and what is
+// installed beside it: dist/man, dist/units.
 // Runs at build time, after the nspawn image.
 import fs from 'node:fs';
 import path from 'node:path';
 import type { AciInfo } from './build-stage1/aci.ts';
 import { bundle } from './bundle.ts';
+import { writeManPages } from './man.ts';
 import { buildSingleExecutable } from './sea.ts';
 import { bundlesDir, distDir, productVersion, readJson, runTool, workspaceRoot } from './workspace.ts';
 
@@ -34,6 +36,10 @@ async function main(): Promise<void> {
     special: { name: 'stage0-launches', words: ['run', 'prepare', 'run-prepared'] },
   });
   fs.copyFileSync(`${script}.map`, `${output}.map`);
+  await writeManPages(path.join(distDir, 'man'));
+  const units = path.join(distDir, 'units');
+  fs.rmSync(units, { recursive: true, force: true });
+  fs.cpSync(path.join(workspaceRoot, 'packages/stage0/units'), units, { recursive: true });
   const size = (fs.statSync(output).size / 1e6).toFixed(1);
   console.log(`dist/rkt: ${productVersion()}, script ${(bytes / 1e3).toFixed(0)} kB, ${size} MB`);
 }

@@ -10,6 +10,7 @@ cd "$(dirname "$0")/.."
 # ca-certificates: https to the registries                 busybox-static the image of quickstart and of the tests
 # iproute2, iptables, nftables, curl: hosts of the network suites, and what is counted on them; build and pods need none
 # debootstrap  the real Debian image of e2e and bench      systemd        systemd-analyze and systemd-escape judge units
+# zsh, fish    completion scripts are tried in them       mandoc, groff-base: judges of man pages
 # docker-registry, skopeo, umoci, apache2-utils (htpasswd): a registry with TLS and logins, and what fills it
 # gnupg        keys and signatures of the tests            openssl        certificates of the tests' servers
 packages='
@@ -34,6 +35,10 @@ nftables:nft
 curl:curl
 gnupg:gpg
 openssl:openssl
+zsh:zsh
+fish:fish
+mandoc:mandoc
+groff-base:groff
 docker-registry:docker-registry
 skopeo:skopeo
 umoci:umoci

@@ -1,7 +1,7 @@
 // The command line itself: commands, flags, help, errors, exit statuses (contract stage0 1).
 
 import assert from 'node:assert/strict';
-import { chmodSync } from 'node:fs';
+import { chmodSync, writeFileSync } from 'node:fs';
 
 import { RKT_BIN } from '../lib/environment.ts';
 import { execute } from '../lib/process.ts';
@@ -98,7 +98,16 @@ suite('command line', [], (the) => {
       const answer = await execute('bash', [], { input: probe });
       assert.match(answer.stdout, /^version *$/m);
     });
-    for (const args of [[], ['zsh'], ['bash', 'bash']]) {
+    for (const shell of ['fish', 'zsh']) {
+      it(`prints a script ${shell} accepts`, async function () {
+        requires(this, `program:${shell}`);
+        const { stdout } = expectStatus(await bareRkt(['completion', shell]), 0);
+        const script = the.rkt.tmp.join(`completion.${shell}`);
+        writeFileSync(script, stdout);
+        expectStatus(await execute(shell, ['-n', script]), 0);
+      });
+    }
+    for (const args of [[], ['csh'], ['bash', 'bash']]) {
       it(`refuses completion ${args.join(' ')}`, async () => {
         const result = expectStatus(await bareRkt(['completion', ...args]), FAILURE);
         assert.notEqual(result.output, '');

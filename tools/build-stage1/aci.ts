@@ -21,8 +21,8 @@ const TYPE_FLAGS = { directory: 'Directory', file: 'File', symlink: 'SymbolicLin
 /** Level 4 packs node to 45 MB in 2.6 s; level 9 saves 3 MB more and takes 9 s. */
 const GZIP_LEVEL = 4;
 
-/** Time stamps of all entries: SOURCE_DATE_EPOCH, in seconds, else the start of 2020. */
-function entryTime(environment: NodeJS.ProcessEnv): Date {
+/** The date of what is built, and the time stamp of all entries: SOURCE_DATE_EPOCH, in seconds, else the start of 2020. */
+export function sourceDate(environment: NodeJS.ProcessEnv = process.env): Date {
   const epoch = Number(environment['SOURCE_DATE_EPOCH'] ?? 1_577_836_800);
   if (!Number.isSafeInteger(epoch) || epoch < 0)
     throw new Error('SOURCE_DATE_EPOCH is not a number of seconds');
@@ -61,7 +61,7 @@ export function writeAci(
   tree: ImageTree,
   environment: NodeJS.ProcessEnv = process.env,
 ): AciInfo {
-  const mtime = entryTime(environment);
+  const mtime = sourceDate(environment);
   const parts = [
     ...blocks('manifest', { type: 'file', mode: 0o644, content: Buffer.from(manifest) }, mtime),
     ...blocks('rootfs', { type: 'directory', mode: 0o755 }, mtime),

@@ -45,8 +45,13 @@ export function writeStdout(text: string): void {
   writeFully(1, text);
 }
 
-function writeFully(fd: number, text: string): void {
-  const bytes = Buffer.from(text, 'utf8');
+/** Writes all of `bytes` to stdout now. False: nobody reads it any more. */
+export function writeStdoutBytes(bytes: Uint8Array): boolean {
+  return writeFully(1, bytes);
+}
+
+function writeFully(fd: number, content: string | Uint8Array): boolean {
+  const bytes = typeof content === 'string' ? Buffer.from(content, 'utf8') : content;
   for (let offset = 0; offset < bytes.length;) {
     try {
       offset += writeSync(fd, bytes, offset);
@@ -54,8 +59,9 @@ function writeFully(fd: number, text: string): void {
       const { code } = error as NodeJS.ErrnoException;
       // A terminal or pipe set to O_NONBLOCK by somebody else: wait for room rather than lose text.
       if (code === 'EAGAIN') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
-      else if (code === 'EPIPE' || code === 'EIO') return;
+      else if (code === 'EPIPE' || code === 'EIO') return false;
       else throw error;
     }
   }
+  return true;
 }

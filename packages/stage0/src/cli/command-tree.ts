@@ -112,6 +112,7 @@ export const COMMAND_TREE: CommandNode = {
       ],
     },
     { name: 'list', summary: 'List pods', spec: pods((specs) => specs.list) },
+    { name: 'logs', summary: 'Print what the apps of a pod wrote', spec: pods((specs) => specs.logs) },
     {
       name: 'metadata-service',
       summary: 'Serve apps their metadata',

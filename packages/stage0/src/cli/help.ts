@@ -112,8 +112,14 @@ function addFlags(parser: Argv, group: string, table: FlagTable): void {
   }
 }
 
-// What follows the name, e.g. `=FILE`, `=30m0s`, `="/etc/rkt"`, `[=false]` (contract stage0 1.9).
-function valueText({ bare, initial, defaultDescription, placeholder = '', type }: Flag<unknown>): string {
+/** What follows the name of a flag, e.g. `=FILE`, `=30m0s`, `="/etc/rkt"`, `[=false]` (contract stage0 1.9). */
+export function valueText({
+  bare,
+  initial,
+  defaultDescription,
+  placeholder = '',
+  type,
+}: Flag<unknown>): string {
   const known =
     defaultDescription ?? (typeof initial === 'string' && initial !== '' ? `"${initial}"` : undefined);
   if (bare !== undefined) return `[=${known ?? String(initial)}]`;

@@ -136,12 +136,12 @@ describe('rkt', function () {
       rmSync(directory, { recursive: true });
     }
   });
-  it('completion wants bash', () => {
-    assert.equal(rkt('completion bash').status, 0);
-    for (const line of ['completion', 'completion zsh', 'completion bash bash']) {
+  it('completion wants a shell it knows', () => {
+    for (const shell of ['bash', 'fish', 'zsh']) assert.equal(rkt(`completion ${shell}`).status, 0);
+    for (const line of ['completion', 'completion csh', 'completion bash bash']) {
       const { status, stdout, stderr } = rkt(line);
       assert.deepEqual([status, stdout], [254, '']);
-      assert.match(stderr, /^completion: .*bash\n$/);
+      assert.match(stderr, /^completion: .*bash, fish or zsh\n$/);
     }
   });
 

@@ -169,6 +169,17 @@ export interface EnterFlags {
   readonly app?: string;
 }
 
+export interface LogsFlags {
+  readonly app?: string;
+  readonly follow: boolean;
+  /** Milliseconds since the epoch. */
+  readonly sinceMs?: number;
+  /** How many of the last lines. */
+  readonly lines?: number;
+  readonly output: 'short' | 'json' | 'cat';
+  readonly uuidFile?: string;
+}
+
 export interface StopFlags {
   readonly force: boolean;
   readonly uuidFile?: string;

@@ -30,12 +30,16 @@ export const config: CommandSpec = command({
 
 /** rkt completion */
 export const completion: CommandSpec = command({
-  usage: ['completion bash'],
+  usage: ['completion bash|fish|zsh'],
   description: [
-    'Prints a script that teaches bash to complete rkt commands, flags, images and pods.',
-    'Put it where bash-completion looks, e.g. /etc/bash_completion.d/rkt, or load it into this shell.',
+    'Prints a script that teaches a shell to complete rkt commands, flags, images and pods.',
+    'Put it where the shell looks for such scripts, or load it into this shell.',
   ],
-  examples: [['completion bash > /etc/bash_completion.d/rkt', 'for all users']],
+  examples: [
+    ['completion bash > /etc/bash_completion.d/rkt', 'bash, for all users'],
+    ['completion zsh > /usr/local/share/zsh/site-functions/_rkt', 'zsh, for all users'],
+    ['completion fish > ~/.config/fish/completions/rkt.fish', 'fish, for this user'],
+  ],
   words: ['shell'],
   flags: {},
   build: (): NoFlags => ({}),

@@ -1,4 +1,4 @@
-// Commands on pods that exist already: list, status, enter, stop, rm, gc, export, cat-manifest. Runs in stage0.
+// Commands on pods that exist already: list, status, enter, logs, stop, rm, gc, export, cat-manifest. Runs in stage0.
 
 import { quote } from '@rkt/diagnostics/quote';
 
@@ -6,7 +6,15 @@ import { command, type CommandSpec } from '../command.ts';
 import { parseDuration } from '../duration.ts';
 import { badValue } from '../errors.ts';
 import type { Flag } from '../flag.ts';
-import { booleanFlag, durationFlag, fileFlag, optionalTextFlag, parseBoolean } from '../flag-types.ts';
+import {
+  booleanFlag,
+  choiceFlag,
+  durationFlag,
+  fileFlag,
+  integerFlag,
+  optionalTextFlag,
+  parseBoolean,
+} from '../flag-types.ts';
 import { present } from '../flags/app.ts';
 import { formatFlag, parseFormat } from '../flags/format.ts';
 import type {
@@ -15,10 +23,12 @@ import type {
   ExportFlags,
   GcFlags,
   ListFlags,
+  LogsFlags,
   RmFlags,
   StatusFlags,
   StopFlags,
 } from '../requests.ts';
+import { parseSince } from '../since.ts';
 
 const uuidFile = fileFlag('File that holds the UUID');
 const appFlag = optionalTextFlag('Name of the app, if the pod has several', 'APP');
@@ -129,6 +139,56 @@ export const enter: CommandSpec = command({
   build: (values): EnterFlags => present({ app: values.app }),
   acceptsWords: (words) => words.length >= 1,
   load: () => import('../../commands/enter.ts'),
+});
+
+const since: Flag<number | undefined> = {
+  type: 'string',
+  describe: 'Leave out what is older: a time, or how long ago',
+  placeholder: 'TIME|DURATION',
+  initial: undefined,
+  set: (_previous, text) => parseSince(text, Date.now()),
+};
+
+/** rkt logs */
+export const logs: CommandSpec = command({
+  usage: [
+    'logs [--app=APPNAME] [--follow] [--since=TIME|DURATION] [--lines=N] [--output=short|json|cat] --uuid-file=FILE | UUID',
+  ],
+  description: [
+    'Prints what the apps of a pod wrote, while it runs and until it is deleted.',
+    'Only what an app writes to the log is there: not what goes to a terminal, and nothing of pods whose stage1 keeps no journal, such as fly.',
+    UUIDS,
+  ],
+  examples: [
+    ['logs --follow 0f746094', 'go on until the pod ends'],
+    ['logs --app=web --since=10m --output=json 0f746094', 'one app, the last ten minutes, for programs'],
+  ],
+  words: ['pod'],
+  flags: {
+    app: appFlag,
+    follow: booleanFlag('Go on printing until the pod has ended'),
+    since,
+    lines: integerFlag('Print only so many of the last lines', 0, 1_000_000_000),
+    output: choiceFlag<LogsFlags['output']>(
+      'Form: with time and app, JSON as of journalctl, or the text alone',
+      ['short', 'json', 'cat'],
+      'short',
+      (text) => `${quote(text)} is not a form of output, use short, json or cat`,
+    ),
+    'uuid-file': uuidFile,
+  },
+  build: (values): LogsFlags => ({
+    follow: values.follow,
+    output: values.output,
+    ...present({
+      app: values.app,
+      sinceMs: values.since,
+      lines: values.lines,
+      uuidFile: values['uuid-file'],
+    }),
+  }),
+  acceptsWords: fileOrWords(1),
+  load: () => import('../../commands/logs.ts'),
 });
 
 /** rkt stop */

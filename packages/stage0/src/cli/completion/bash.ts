@@ -1,121 +1,23 @@
 // The script that `rkt completion bash` prints: commands and flags as they are declared, and functions that ask rkt
 // for images and pods (contract stage0 1.10). Runs in stage0.
 
-import type { CommandSpec, WordKind } from './command.ts';
-import { COMMAND_TREE, type CommandNode } from './command-tree.ts';
-import type { Flag, FlagTable } from './flag.ts';
-import { GLOBAL_FLAGS } from './flags/global.ts';
-
-interface Leaf {
-  /** E.g. `image list`. */
-  readonly name: string;
-  readonly spec: CommandSpec;
-}
+import { shellFunctions } from './shell-functions.ts';
+import { completionTables, POD_STATES, SHELLS } from './tables.ts';
 
 /** The whole script. */
 export async function bashCompletion(): Promise<string> {
-  const leaves = await leavesBelow(COMMAND_TREE, '');
-  const flags = new Map<string, Flag<unknown>>();
-  for (const { spec } of leaves) {
-    for (const [name, flag] of visibleFlags(GLOBAL_FLAGS, spec.flags, spec.imageFlags)) flags.set(name, flag);
-  }
   return [
     '# bash completion for rkt; printed by: rkt completion bash',
     '',
-    functionOf('_rkt_commands', [...groups(COMMAND_TREE, '')]),
-    functionOf(
-      '_rkt_flags',
-      leaves.map(({ name, spec }) => [quoted(name), flagWords(spec)]),
-      flagList(visibleFlags(GLOBAL_FLAGS)),
-    ),
-    functionOf(
-      '_rkt_word_kinds',
-      leaves.map(({ name, spec }) => [quoted(name), spec.words.join(' ')]),
-    ),
-    functionOf(
-      '_rkt_values',
-      [...flags]
-        .filter(([, flag]) => flag.complete !== undefined)
-        .map(([name, flag]) => [name, valueWords(flag)]),
-    ),
-    caseFunction(
-      '_rkt_takes_value',
-      [...flags].filter(([, flag]) => flag.bare === undefined).map(([name]) => name),
-    ),
-    caseFunction(
-      '_rkt_takes_images',
-      leaves.filter(({ spec }) => spec.grammar === 'images').map(({ name }) => quoted(name)),
-    ),
+    shellFunctions(await completionTables()),
     MACHINERY,
   ].join('\n');
 }
 
-async function leavesBelow(node: CommandNode, path: string): Promise<Leaf[]> {
-  const leaves: Leaf[] = [];
-  for (const child of node.children ?? []) {
-    if (child.hidden === true) continue;
-    const name = path === '' ? child.name : `${path} ${child.name}`;
-    const spec = await child.spec?.();
-    if (spec !== undefined) leaves.push({ name, spec });
-    leaves.push(...(await leavesBelow(child, name)));
-  }
-  return leaves;
-}
-
-// Each group with the words below it.
-function* groups(node: CommandNode, path: string): Generator<[string, string]> {
-  const children = (node.children ?? []).filter(({ hidden }) => hidden !== true);
-  if (children.length === 0) return;
-  yield [quoted(path), children.map(({ name }) => name).join(' ')];
-  for (const child of children) yield* groups(child, child.name);
-}
-
-function visibleFlags(...tables: readonly FlagTable[]): [string, Flag<unknown>][] {
-  return tables
-    .flatMap((table) => Object.entries(table))
-    .filter(([, { hidden, deprecated }]) => hidden !== true && deprecated === undefined);
-}
-
-function flagWords({ flags, imageFlags }: CommandSpec): string {
-  return flagList(visibleFlags(flags, imageFlags, GLOBAL_FLAGS));
-}
-
-// A flag that needs a value ends in =, so that the cursor stays behind it.
-function flagList(flags: readonly (readonly [string, Flag<unknown>])[]): string {
-  const words = flags.map(([name, { bare }]) => `--${name}${bare === undefined ? '=' : ''}`);
-  return [...new Set([...words, '--help'])].join(' ');
-}
-
-function valueWords({ complete }: Flag<unknown>): string {
-  return typeof complete === 'string' ? `@${complete}` : (complete ?? []).join(' ');
-}
-
-const quoted = (text: string): string => `'${text}'`;
-
-// A function that prints words for its argument.
-function functionOf(name: string, cases: readonly (readonly [string, string])[], otherwise?: string): string {
-  const arms = cases
-    .filter(([, words]) => words !== '')
-    .map(([pattern, words]) => `    ${pattern}) echo '${words}' ;;`);
-  if (otherwise !== undefined) arms.push(`    *) echo '${otherwise}' ;;`);
-  return `${name}() {\n  case $1 in\n${arms.join('\n')}\n  esac\n}\n`;
-}
-
-// A function that succeeds for some arguments.
-function caseFunction(name: string, patterns: readonly string[]): string {
-  return `${name}() {\n  case $1 in\n    ${patterns.join(' | ')}) return 0 ;;\n  esac\n  return 1\n}\n`;
-}
-
-// Pods by what `rkt list` calls their state.
-const POD_STATES: Readonly<Partial<Record<WordKind, string>>> = {
-  pod: '*',
-  'prepared-pod': 'prepared',
-  'running-pod': 'running',
-  'exited-pod': 'exited*',
-  'idle-pod': '@(prepared|aborted prepare|exited*)',
-};
-
-const podArms = Object.entries(POD_STATES).map(([kind, pattern]) => `    ${kind}) _rkt_pods '${pattern}' ;;`);
+const podArms = Object.entries(POD_STATES).map(
+  ([kind, states]) =>
+    `    ${kind}) _rkt_pods '${states.length === 1 ? states[0] : `@(${states.join('|')})`}' ;;`,
+);
 
 const MACHINERY = String.raw`# Runs rkt on the directories that the command line names.
 _rkt_ask() {
@@ -150,7 +52,7 @@ _rkt_candidates() {
       compgen -f -- "$2"
       ;;
     program) compgen -c -- "$2" ;;
-    shell) compgen -W bash -- "$2" ;;
+    shell) compgen -W '\${shells}' -- "$2" ;;
     *-pod | pod) compgen -W "$(_rkt_pod_kind "$1")" -- "$2" ;;
     *) compgen -W "$1" -- "$2" ;;
   esac
@@ -242,5 +144,6 @@ _rkt() {
 
 complete -F _rkt rkt
 `
-  .replaceAll('\\${podArms}', podArms.join('\n'))
+  .replaceAll('\\${podArms}', () => podArms.join('\n'))
+  .replaceAll('\\${shells}', SHELLS.join(' '))
   .replaceAll('\\$', '$');
