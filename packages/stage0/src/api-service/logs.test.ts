@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:http2';
 import type { Server } from 'node:net';
+import { dirname, join } from 'node:path';
 
 import { createLogger } from '@rkt/diagnostics/logger';
 import { dataDir } from '@rkt/pod-layout/data-dir';
@@ -14,15 +15,16 @@ import { ApiClient } from '@rkt/testkit/api-client';
 import { buildPod } from '@rkt/testkit/pod-builder';
 import { TempDir } from '@rkt/testkit/tmp';
 
-import { buildJournal, type RecordDescription } from '../journal/testing/journal-builder.ts';
+import { journalBytes, type WrittenEntry } from '../journal/testing/journal-bytes.ts';
 import { timestamp } from './logs.ts';
 import { type ApiServer, createApiServer } from './server.ts';
 import { listenOn } from './sockets.ts';
 
-const SECOND = 1_000_000n;
-const START = 1_700_000_000n;
-const record = (second: bigint, app: string, message: string): RecordDescription => ({
-  realtime: (START + second) * SECOND + 5n,
+const SECOND = 1_000_000;
+const START = 1_700_000_000;
+const record = (second: number, app: string, message: string): WrittenEntry => ({
+  seqnum: second + 1,
+  realtimeUs: (START + second) * SECOND + 5,
   fields: [`SYSLOG_IDENTIFIER=${app}`, `MESSAGE=${message}`],
 });
 
@@ -58,16 +60,16 @@ describe('GetLogs', () => {
     mkdirSync(directory, { recursive: true });
     journal = `${directory}/system.journal`;
     put([
-      record(0n, 'web', 'one'),
-      record(1n, 'db', 'two'),
-      record(2n, 'web', 'three\n\nfour'),
-      record(3n, 'web', ''),
+      record(0, 'web', 'one'),
+      record(1, 'db', 'two'),
+      record(2, 'web', 'three\n\nfour'),
+      record(3, 'web', ''),
     ]);
   });
 
   // `claimed` entries of them are there already.
-  const put = (records: readonly RecordDescription[], claimed: number = records.length): void =>
-    writeFileSync(journal, buildJournal({ records, firstArray: 4, claimed }));
+  const put = (records: readonly WrittenEntry[], claimed: number = records.length): void =>
+    writeFileSync(journal, journalBytes(records, { claimed }));
   const batches = async (request: object): Promise<readonly (readonly string[])[]> => {
     const found: (readonly string[])[] = [];
     await client.stream<{ lines: readonly string[] }>(
@@ -86,22 +88,22 @@ describe('GetLogs', () => {
     const [lines = [], ...more] = await batches({});
     assert.deepEqual(more, []);
     assert.deepEqual(lines, [
-      `${timestamp(START * SECOND + 5n)} one`,
-      `${timestamp((START + 1n) * SECOND + 5n)} two`,
-      `${timestamp((START + 2n) * SECOND + 5n)} three`,
+      `${timestamp(START * SECOND + 5)} one`,
+      `${timestamp((START + 1) * SECOND + 5)} two`,
+      `${timestamp((START + 2) * SECOND + 5)} three`,
       'four',
-      `${timestamp((START + 3n) * SECOND + 5n)} `,
+      `${timestamp((START + 3) * SECOND + 5)} `,
     ]);
     assert.match(lines[0] ?? '', /^2023-11-1\d \d\d:\d\d:20\.000005 [+-]\d{4} \S+ one$/);
   });
   it('prints times as Go does', () => {
     assert.match(timestamp(START * SECOND), /^2023-11-1\d \d\d:\d\d:20 [+-]\d{4} \S+$/);
-    assert.match(timestamp(START * SECOND + 120_000n), /:20\.12 [+-]/);
+    assert.match(timestamp(START * SECOND + 120_000), /:20\.12 [+-]/);
   });
   it('filters by app, by time, and takes the last', async () => {
     assert.deepEqual(await texts({ app_name: 'db' }), ['two']);
     assert.deepEqual(await texts({ app_name: 'none' }), []);
-    assert.deepEqual(await texts({ since_time: String(START + 2n) }), ['three', 'four', '']);
+    assert.deepEqual(await texts({ since_time: String(START + 2) }), ['three', 'four', '']);
     assert.deepEqual(await texts({ lines: 3, app_name: 'web' }), ['one', 'three', 'four', '']);
     assert.deepEqual(await texts({ lines: 1 }), ['']);
     assert.deepEqual(await texts({ until_time: String(START) }), ['one', 'two', 'three', 'four', '']);
@@ -112,12 +114,12 @@ describe('GetLogs', () => {
   });
   it('follows the journal until the client has enough', async () => {
     const records = [
-      record(0n, 'web', 'one'),
-      record(1n, 'db', 'two'),
-      record(2n, 'web', 'three'),
-      record(3n, 'db', 'four'),
-      record(4n, 'web', 'five'),
-      record(5n, 'db', 'six'),
+      record(0, 'web', 'one'),
+      record(1, 'db', 'two'),
+      record(2, 'web', 'three'),
+      record(3, 'db', 'four'),
+      record(4, 'web', 'five'),
+      record(5, 'db', 'six'),
     ];
     put(records, 2);
     const seen: string[] = [];
@@ -132,9 +134,28 @@ describe('GetLogs', () => {
     );
     assert.deepEqual(seen, ['two', 'four', 'six']);
   });
+  it('passes over entries without a message, and merges the directories of all machines', async () => {
+    const entries = [record(4, 'web', 'x'), { ...record(5, 'web', ''), fields: ['SYSLOG_IDENTIFIER=web'] }];
+    const other = join(dirname(journal), '../n');
+    mkdirSync(other);
+    writeFileSync(join(other, 'user-1.journal'), journalBytes(entries, { seqnumId: 2, id: 2 }));
+    assert.deepEqual(await texts({ app_name: 'web' }), ['one', 'three', 'four', '', 'x']);
+    assert.deepEqual(await texts({ lines: 2 }), ['', 'x']);
+  });
+  it('refuses a journal with compressions or features that it cannot read', async () => {
+    const bytes = journalBytes([record(0, 'web', 'one')]);
+    const array = Number(bytes.readBigUInt64LE(176));
+    bytes.writeUInt8(2, bytes.readUInt32LE(bytes.readUInt32LE(array + 24) + 64) + 1);
+    writeFileSync(journal, bytes);
+    const details = /^cannot read journal file "system\.journal": it is compressed by lz4/;
+    await assert.rejects(batches({}), { details });
+    bytes.writeUInt32LE(64, 12);
+    writeFileSync(journal, bytes);
+    await assert.rejects(batches({}), { details: /"system\.journal": it has unknown features \(64\)/ });
+  });
   it('splits what is too large for a message, and loses nothing', async () => {
     const records = Array.from({ length: 3000 }, (_, index) =>
-      record(BigInt(index), 'web', `${index} ${'x'.repeat(2000)}`),
+      record(index, 'web', `${index} ${'x'.repeat(2000)}`),
     );
     put(records);
     const found = await batches({});
@@ -155,7 +176,7 @@ describe('GetLogs', () => {
     await assert.rejects(batches({ pod_id: '' }), { code: 3 });
   });
   it('answers others while logs are followed, but does not follow without end', async () => {
-    const records = [record(0n, 'web', 'one'), record(1n, 'web', 'two')];
+    const records = [record(0, 'web', 'one'), record(1, 'web', 'two')];
     put(records, 1);
     let reading = 0;
     const followers: Promise<unknown>[] = [];
@@ -189,7 +210,7 @@ describe('GetLogs', () => {
   });
 
   it('ends with the service, also for a client that does not read', async () => {
-    put(Array.from({ length: 4000 }, (_, index) => record(BigInt(index), 'web', 'x'.repeat(2000))));
+    put(Array.from({ length: 4000 }, (_, index) => record(index, 'web', 'x'.repeat(2000))));
     const stopping = new AbortController();
     const logger = createLogger({ prefix: 'test', write: () => undefined });
     const second = createApiServer({

@@ -6,8 +6,9 @@ import type { Logger } from '@rkt/diagnostics/logger';
 import type { Stage1Root } from '@rkt/pod-layout/pod-paths';
 
 import { absoluteTime } from '../cli/output.ts';
-import { Journal } from '../journal/journal.ts';
-import type { Cursor, JournalEntry } from '../journal/journal-file.ts';
+import { openMachineDirectories } from '../journal/directories.ts';
+import { Journal, type JournalPlaces } from '../journal/journal.ts';
+import type { JournalEntry } from '../journal/journal-file.ts';
 
 /** How often a journal that is followed is looked at. */
 const FOLLOW_MS = 200;
@@ -39,20 +40,21 @@ export async function* readLogs(
   logger: Logger,
   signal: AbortSignal,
 ): AsyncGenerator<string[]> {
-  let cursors: ReadonlyMap<string, Cursor> = new Map();
-  let { last } = query;
-  let isFirst = true;
+  let places: JournalPlaces | undefined;
   for (;;) {
     // The files are closed while nobody reads them.
-    if (!isFirst) await sleep(FOLLOW_MS, undefined, { signal }).catch(() => undefined);
+    if (places !== undefined) await sleep(FOLLOW_MS, undefined, { signal }).catch(() => undefined);
     if (signal.aborted) return;
-    using journal = new Journal(root, logger, cursors);
-    const entries = last > 0 ? lastOf(journal, query, last) : matching(journal, query);
+    using journal = new Journal(openMachineDirectories(root), (line) => logger.debug(line), {
+      refuseUnsupported: true,
+    });
+    if (places === undefined) await goToStart(journal, query, signal);
+    else journal.goTo(places);
     let batch: string[] = [];
     let characters = 0;
-    for await (const { entry, message } of entries) {
-      if (signal.aborted) return;
-      for (const line of linesOf(entry.realtime, message)) {
+    for await (const entry of inTurns(journal.read(), signal)) {
+      if (!isWanted(entry, query)) continue;
+      for (const line of linesOf(entry)) {
         if (characters + line.length > MESSAGE_CHARACTERS && batch.length > 0) {
           yield batch;
           batch = [];
@@ -62,55 +64,56 @@ export async function* readLogs(
         characters += line.length;
       }
     }
-    if (batch.length > 0 || isFirst) yield batch;
+    if (signal.aborted) return;
+    if (batch.length > 0 || places === undefined) yield batch;
     if (!query.follow) return;
-    cursors = journal.cursors();
-    last = 0;
-    isFirst = false;
+    places = journal.places();
   }
 }
 
-interface Found {
-  readonly entry: JournalEntry;
-  readonly message: string;
+async function goToStart(journal: Journal, query: LogQuery, signal: AbortSignal): Promise<void> {
+  if (query.since > 0n) journal.seek(sinceUs(query));
+  if (query.last <= 0) return;
+  let left = query.last;
+  for await (const entry of inTurns(journal.readBack(), signal)) {
+    if (isWanted(entry, query)) left -= 1;
+    if (left === 0) return;
+  }
 }
 
-async function* matching(journal: Journal, { app, since }: LogQuery): AsyncGenerator<Found> {
-  const sinceMicroseconds = since * 1_000_000n;
+// The entries, with turns for other requests, until `signal` aborts.
+async function* inTurns(entries: Iterable<JournalEntry>, signal: AbortSignal): AsyncGenerator<JournalEntry> {
   let count = 0;
-  for (let entry = journal.next(); entry !== undefined; entry = journal.next()) {
+  for (const entry of entries) {
     count += 1;
     if (count % ENTRIES_PER_TURN === 0) await turn();
-    if (entry.realtime < sinceMicroseconds) continue;
-    const text = journal.read(entry);
-    if (text?.message === undefined || (app !== '' && text.identifier !== app)) continue;
-    yield { entry, message: text.message };
+    if (signal.aborted) return;
+    yield entry;
   }
 }
 
-// Only places are kept until the end is known, however long the messages are.
-async function* lastOf(journal: Journal, query: LogQuery, last: number): AsyncGenerator<Found> {
-  let places: JournalEntry[] = [];
-  for await (const { entry } of matching(journal, query)) {
-    places.push(entry);
-    if (places.length >= 2 * last) places = places.slice(-last);
-  }
-  for (const entry of places.slice(-last)) {
-    const message = journal.read(entry)?.message;
-    if (message !== undefined) yield { entry, message };
-  }
+type Wanted = JournalEntry & { readonly message: Buffer };
+
+// Clocks are set back, so what is old may also come later.
+function isWanted(entry: JournalEntry, query: LogQuery): entry is Wanted {
+  if (entry.message === undefined || entry.realtimeUs < sinceUs(query)) return false;
+  return query.app === '' || entry.identifier === query.app;
 }
 
-function linesOf(realtime: bigint, message: string): string[] {
-  return `${timestamp(realtime)} ${message}`.split('\n').filter((line) => line !== '');
+function sinceUs({ since }: LogQuery): number {
+  return Number(since) * 1_000_000;
+}
+
+function linesOf({ realtimeUs, message }: Wanted): string[] {
+  return `${timestamp(realtimeUs)} ${message.toString('utf8')}`.split('\n').filter((line) => line !== '');
 }
 
 /** Microseconds since 1970 as Go prints a time: `2006-01-02 15:04:05.999999999 -0700 MST`. */
-export function timestamp(microseconds: bigint): string {
-  const seconds = microseconds / 1_000_000n;
-  const digits = String(microseconds % 1_000_000n)
+export function timestamp(microseconds: number): string {
+  const seconds = Math.floor(microseconds / 1_000_000);
+  const digits = String(microseconds % 1_000_000)
     .padStart(6, '0')
     .replace(/0+$/, '');
-  const time = absoluteTime(Number(seconds) * 1000);
+  const time = absoluteTime(seconds * 1000);
   return digits === '' ? time : `${time.slice(0, DATE_AND_TIME)}.${digits}${time.slice(DATE_AND_TIME)}`;
 }

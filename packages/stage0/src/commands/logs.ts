@@ -8,9 +8,9 @@ import { isFinished } from '@rkt/pod-layout/lifecycle';
 
 import type { Invocation, LogsFlags } from '../cli/requests.ts';
 import { resolveDataDir } from '../config/data-dir.ts';
+import type { Journal } from '../journal/journal.ts';
+import type { JournalEntry } from '../journal/journal-file.ts';
 import { entryFormatter } from '../logs/format.ts';
-import type { Journal } from '../logs/journal.ts';
-import type { JournalEntry } from '../logs/journal-file.ts';
 import { appOf, openPodJournal } from '../logs/pod-journal.ts';
 import { chooseApp } from '../pod/choose-app.ts';
 import { during } from '../pod/context.ts';

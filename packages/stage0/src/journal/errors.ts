@@ -1,13 +1,13 @@
-// Errors of reading a journal. Runs in stage0.
+// Errors of reading journals. Runs in stage0.
 
 import { RktError } from '@rkt/diagnostics/rkt-error';
 
 export type JournalErrorCode =
   /** The pod keeps no journal. */
   | 'no-journal'
-  /** The file is of a kind this reader does not know. */
+  /** Compression, or a feature of the format, that this reader does not know. */
   | 'unsupported'
   | 'damaged';
 
-/** A journal that is not there, or cannot be read. */
+/** A pod without a journal, or a journal file that is not what it should be. */
 export class JournalError extends RktError<JournalErrorCode> {}

@@ -1,202 +1,245 @@
-// Reads one file of systemd's journal (systemd.io/JOURNAL_FILE_FORMAT), also while journald writes it. The file belongs
-// to a pod, which may have put anything into it. Runs in stage0.
+// One journal file of systemd-journald: its entries by number. Runs in stage0.
 //
-// Entries are the numbers of a chain of arrays that only grows. Everything that belongs to the first n_entries of them
-// was written before n_entries was: the header is read first, and nothing beyond it is looked at.
+// The format is https://systemd.io/JOURNAL_FILE_FORMAT/, with the compact form of systemd 252. Whoever is root in a pod
+// can write anything into these files. So every offset must lead forward, every size has a limit, and the work is
+// bounded by the size of the file; see docs/decisions/0041.
 
-import { closeSync, fstatSync } from 'node:fs';
 import { zstdDecompressSync } from 'node:zlib';
 
-import { BlockReader } from './block-reader.ts';
 import { JournalError } from './errors.ts';
+import { FileWindow } from './file-window.ts';
+
+/** What rkt shows of an entry. */
+export interface JournalEntry {
+  /** Number among all entries of the journal, in the order in which they were written. */
+  readonly seqnum: number;
+  /** Microseconds since the epoch. */
+  readonly realtimeUs: number;
+  /** The text, as bytes: apps need not write UTF-8. Not every entry has one. */
+  readonly message?: Buffer;
+  /** The app's name, unless the app itself says another one to syslog. */
+  readonly identifier?: string;
+  /** The unit that wrote it, e.g. `web.service`. */
+  readonly unit?: string;
+  readonly pid?: string;
+  readonly priority?: string;
+}
 
 const SIGNATURE = 'LPKSHHRH';
 const HEADER_BYTES = 208;
-/** Incompatible flags: what a reader must know to read on. */
-const COMPACT = 16;
-const KNOWN_FLAGS = 1 | 2 | 4 | 8 | COMPACT;
-const TYPE = { data: 1, entry: 3, entryArray: 6 } as const;
-const ZSTD = 4;
-const ANY_COMPRESSION = 7;
-const MAX_FIELD_BYTES = 16 * 1024 * 1024;
-const MAX_ENTRY_BYTES = 1024 * 1024;
-const MESSAGE: Buffer = Buffer.from('MESSAGE=');
-const IDENTIFIER: Buffer = Buffer.from('SYSLOG_IDENTIFIER=');
-const REMEMBERED_FIELDS = 16_384;
+const INCOMPATIBLE_COMPACT = 16;
+// Compression by xz, lz4 and zstd, keyed hashes, compact.
+const INCOMPATIBLE_KNOWN = 1 | 2 | 4 | 8 | INCOMPATIBLE_COMPACT;
 
-/** Where to go on reading: a place in the chain of arrays. */
-export interface Cursor {
-  /** Offset of the array; 0 before the first one is known. */
-  readonly array: number;
-  /** Items of it that were read. */
-  readonly index: number;
-  /** Entries that were read. */
-  readonly count: number;
-}
+const [DATA, ENTRY, ENTRY_ARRAY] = [1, 3, 6];
+const OBJECT_HEADER_BYTES = 16;
+const COMPRESSED_ZSTD = 4;
+const COMPRESSIONS: Readonly<Record<number, string>> = { 1: 'xz', 2: 'lz4' };
 
-export const START: Cursor = { array: 0, index: 0, count: 0 };
+/** Limits that journald itself keeps to (LineMax of ours is 1 MiB; 1024 fields make an entry). */
+const MOST_FIELD_BYTES = 16 * 1024 * 1024;
+const MOST_FIELDS = 1024;
+/** Each array of journald is twice as long as the one before. */
+const MOST_ARRAYS = 1024;
+const MOST_CACHED = 65_536;
+const MOST_CACHED_BYTES = 4096;
 
-/** One record. */
-export interface JournalEntry {
-  readonly file: JournalFile;
+interface EntryArray {
   readonly offset: number;
-  /** Microseconds since 1970. */
-  readonly realtime: bigint;
-  readonly sequence: bigint;
+  /** Number of its first entry. */
+  readonly first: number;
+  readonly capacity: number;
 }
 
-/** The fields of a record that logs show; absent ones are undefined. */
-export interface EntryText {
-  readonly message: string | undefined;
-  readonly identifier: string | undefined;
+type FieldName = 'message' | 'identifier' | 'unit' | 'pid' | 'priority';
+interface Field {
+  readonly name: FieldName;
+  readonly value: Buffer;
 }
 
-/** An open journal file. */
-export class JournalFile implements Disposable {
+const FIELDS: Readonly<Record<string, FieldName>> = {
+  MESSAGE: 'message',
+  SYSLOG_IDENTIFIER: 'identifier',
+  _SYSTEMD_UNIT: 'unit',
+  _PID: 'pid',
+  PRIORITY: 'priority',
+};
+const LONGEST_NAME = 32;
+
+/** An open file. */
+export class JournalFile {
   /** Stays the same when the file is renamed. */
   readonly id: string;
-  readonly #fd: number;
-  readonly #name: string;
-  readonly #reader: BlockReader;
-  readonly #size: number;
-  readonly #isCompact: boolean;
-  readonly #firstArray: number;
-  readonly #entryCount: number;
-  // Data objects that many entries share: their text if it is an identifier, false if it is nothing of interest.
-  readonly #shared = new Map<number, string | false>();
-  #cursor: Cursor;
+  /** Files with the same ID have one numbering. */
+  readonly seqnumId: string;
+  readonly #window: FileWindow;
+  readonly #compact: boolean;
+  readonly #arrays: EntryArray[] = [];
+  // Most fields of an entry are those of the entry before: undefined is one that nobody wants.
+  readonly #fields = new Map<number, Field | undefined>();
+  #count = 0;
 
-  /** Takes over `fd`. @throws JournalError when it is no journal file; `fd` is closed then */
-  constructor(fd: number, name: string, cursors: ReadonlyMap<string, Cursor>) {
-    this.#fd = fd;
-    this.#name = name;
-    this.#reader = new BlockReader(fd);
-    try {
-      const stat = fstatSync(fd);
-      if (!stat.isFile()) throw this.#damaged('it is no file');
-      this.#size = stat.size;
-      const header = this.#reader.read(0, HEADER_BYTES);
-      if (header.length < HEADER_BYTES || header.toString('latin1', 0, 8) !== SIGNATURE) {
-        throw this.#damaged('it is no journal file');
-      }
-      const flags = header.readUInt32LE(12);
-      if ((flags & ~KNOWN_FLAGS) !== 0) {
-        throw new JournalError('unsupported', `${name} needs a newer reader of journals (flags ${flags})`);
-      }
-      this.#isCompact = (flags & COMPACT) !== 0;
-      this.id = header.toString('hex', 24, 40);
-      this.#entryCount = Number(header.readBigUInt64LE(152));
-      this.#firstArray = Number(header.readBigUInt64LE(176));
-      this.#cursor = cursors.get(this.id) ?? START;
-    } catch (error) {
-      closeSync(fd);
-      throw error;
+  /** @throws JournalError `damaged` for what is no journal file, `unsupported` for one from the future */
+  constructor(fd: number) {
+    this.#window = new FileWindow(fd);
+    const header = this.#window.bytes(0, HEADER_BYTES);
+    if (header.toString('latin1', 0, 8) !== SIGNATURE) throw damaged('it is no journal file');
+    const flags = header.readUInt32LE(12);
+    if ((flags & ~INCOMPATIBLE_KNOWN) !== 0) throw unsupported(`it has unknown features (${flags})`);
+    this.#compact = (flags & INCOMPATIBLE_COMPACT) !== 0;
+    this.id = header.toString('hex', 24, 40);
+    this.seqnumId = header.toString('hex', 72, 88);
+    this.refresh();
+  }
+
+  /** Number of entries when the file was last looked at. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Looks for new entries. */
+  refresh(): void {
+    this.#window.refresh();
+    const header = this.#window.bytes(0, HEADER_BYTES);
+    const count = integer(header, 152);
+    let last = this.#arrays.at(-1);
+    let known = last === undefined ? 0 : last.first + last.capacity;
+    let next = last === undefined ? integer(header, 176) : this.#nextArray(last.offset);
+    while (known < count && next !== 0) {
+      last = this.#array(next, known, last?.offset ?? 0);
+      this.#arrays.push(last);
+      known += last.capacity;
+      next = this.#nextArray(last.offset);
     }
+    this.#count = Math.max(this.#count, Math.min(count, known));
   }
 
-  /** Behind the last entry that {@link next} gave. */
-  get cursor(): Cursor {
-    return this.#cursor;
-  }
-
-  /** The next entry; undefined when there is none yet. @throws JournalError `damaged` */
-  next(): JournalEntry | undefined {
-    let { array, index } = this.#cursor;
-    const { count } = this.#cursor;
-    if (count >= this.#entryCount) return undefined;
-    if (array === 0) array = this.#firstArray;
-    const width = this.#isCompact ? 4 : 8;
-    for (;;) {
-      const head = this.#object(array, TYPE.entryArray, 24);
-      const items = Math.floor((head.size - 24) / width);
-      if (index < items) {
-        const item = this.#reader.read(array + 24 + index * width, width);
-        const offset = this.#isCompact ? item.readUInt32LE(0) : Number(item.readBigUInt64LE(0));
-        this.#cursor = { array, index: index + 1, count: count + 1 };
-        return this.#entry(offset);
-      }
-      // Arrays are appended to the file: a chain that turns back is no chain of journald's.
-      const following = Number(head.bytes.readBigUInt64LE(16));
-      if (following <= array) throw this.#damaged('its entries end early');
-      array = following;
-      index = 0;
+  /** The entry of that number, from 0. @throws JournalError `damaged`, `unsupported` */
+  entry(index: number): JournalEntry {
+    const { offset, items } = this.#entryObject(index);
+    const object = this.#object(offset, ENTRY, items);
+    const width = this.#compact ? 4 : 16;
+    const count = Math.floor((object.length - items) / width);
+    if (count > MOST_FIELDS) throw damaged(`an entry has ${count} fields`);
+    const texts: { [name in FieldName]?: Buffer } = {};
+    for (let item = 0; item < count; item += 1) {
+      const at = items + item * width;
+      const field = this.#field(this.#compact ? object.readUInt32LE(at) : integer(object, at));
+      // The first counts: an app may send a field several times.
+      if (field !== undefined) texts[field.name] ??= field.value;
     }
+    const { message, ...words } = texts;
+    return {
+      seqnum: integer(object, 16),
+      realtimeUs: integer(object, 24),
+      ...(message === undefined ? {} : { message }),
+      ...Object.fromEntries(Object.entries(words).map(([name, value]) => [name, value.toString('utf8')])),
+    };
   }
 
-  /** What the entry says. @throws JournalError `damaged`, `unsupported` */
-  read({ offset }: JournalEntry): EntryText {
-    const { size } = this.#object(offset, TYPE.entry, 64);
-    if (size > MAX_ENTRY_BYTES) throw this.#damaged('an entry is too large');
-    const object = this.#reader.read(offset, size);
-    const width = this.#isCompact ? 4 : 16;
-    let message: string | undefined;
-    let identifier: string | undefined;
-    for (let at = 64; at + width <= object.length; at += width) {
-      const data = this.#isCompact ? object.readUInt32LE(at) : Number(object.readBigUInt64LE(at));
-      const shared = this.#shared.get(data);
-      if (shared === false) continue;
-      if (shared !== undefined) identifier = shared;
-      else {
-        const field = this.#field(data);
-        if (field.subarray(0, MESSAGE.length).equals(MESSAGE))
-          message = field.toString('utf8', MESSAGE.length);
-        else {
-          const isIdentifier = field.subarray(0, IDENTIFIER.length).equals(IDENTIFIER);
-          if (isIdentifier) identifier = field.toString('utf8', IDENTIFIER.length);
-          this.#remember(data, isIdentifier ? (identifier ?? false) : false);
-        }
-      }
+  /** Seqnum and time of an entry, without its fields. @throws JournalError `damaged` */
+  place(index: number): Pick<JournalEntry, 'seqnum' | 'realtimeUs'> {
+    const { offset, items } = this.#entryObject(index);
+    const head = this.#window.bytes(offset, items);
+    if (head[0] !== ENTRY) throw damaged(`no entry at byte ${offset}`);
+    return { seqnum: integer(head, 16), realtimeUs: integer(head, 24) };
+  }
+
+  #entryObject(index: number): { offset: number; items: number } {
+    const array = this.#arrayOf(index);
+    const width = this.#compact ? 4 : 8;
+    const bytes = this.#window.bytes(array.offset + 24 + (index - array.first) * width, width);
+    return { offset: this.#compact ? bytes.readUInt32LE(0) : integer(bytes, 0), items: 64 };
+  }
+
+  #arrayOf(index: number): EntryArray {
+    if (index < 0 || index >= this.#count) throw new RangeError(`no entry ${index}`);
+    let [low, high] = [0, this.#arrays.length - 1];
+    while (low < high) {
+      const middle = Math.ceil((low + high) / 2);
+      if ((this.#arrays[middle]?.first ?? 0) <= index) low = middle;
+      else high = middle - 1;
     }
-    return { message, identifier };
+    const found = this.#arrays[low];
+    if (found === undefined) throw damaged('it has no entries');
+    return found;
   }
 
-  [Symbol.dispose](): void {
-    closeSync(this.#fd);
+  #array(offset: number, first: number, previous: number): EntryArray {
+    // journald writes at the end only.
+    if (offset <= previous || this.#arrays.length >= MOST_ARRAYS) throw damaged('its entries go round');
+    const head = this.#window.bytes(offset, 24);
+    const size = integer(head, 8);
+    const capacity = Math.floor((size - 24) / (this.#compact ? 4 : 8));
+    // All of it is there, so there are never more entries than the file has bytes.
+    if (head[0] !== ENTRY_ARRAY || capacity < 1 || offset + size > this.#window.size)
+      throw damaged(`no entries at byte ${offset}`);
+    return { offset, first, capacity };
   }
 
-  #entry(offset: number): JournalEntry {
-    const { bytes } = this.#object(offset, TYPE.entry, 64);
-    return { file: this, offset, sequence: bytes.readBigUInt64LE(16), realtime: bytes.readBigUInt64LE(24) };
+  #nextArray(offset: number): number {
+    return integer(this.#window.bytes(offset + 16, 8), 0);
   }
 
-  // `NAME=value` of a data object.
-  #field(offset: number): Buffer {
-    const { size, flags } = this.#object(offset, TYPE.data, 64);
-    const start = this.#isCompact ? 72 : 64;
-    if (size < start || size - start > MAX_FIELD_BYTES) throw this.#damaged('a field is too large');
-    const payload = this.#reader.read(offset + start, size - start);
-    const compression = flags & ANY_COMPRESSION;
-    if (compression === 0) return payload;
-    if (compression !== ZSTD) {
-      throw new JournalError('unsupported', `${this.#name} is compressed with lz4 or xz`, {
-        hint: 'read it with journalctl --file',
-      });
+  #field(offset: number): Field | undefined {
+    if (this.#fields.has(offset)) return this.#fields.get(offset);
+    const object = this.#object(offset, DATA, OBJECT_HEADER_BYTES);
+    const payload = object.subarray(this.#compact ? 72 : 64);
+    const field = fieldOf((object[1] ?? 0) === 0 ? payload : decompressed(payload, object[1] ?? 0));
+    if (field === undefined || (field.name !== 'message' && field.value.length <= MOST_CACHED_BYTES)) {
+      if (this.#fields.size >= MOST_CACHED) this.#fields.clear();
+      // A copy, or the whole block stays.
+      this.#fields.set(
+        offset,
+        field === undefined ? undefined : { ...field, value: Buffer.from(field.value) },
+      );
     }
-    try {
-      return zstdDecompressSync(payload, { maxOutputLength: MAX_FIELD_BYTES });
-    } catch (error) {
-      throw this.#damaged(`a field cannot be unpacked: ${(error as Error).message}`);
+    return field;
+  }
+
+  #object(offset: number, type: number, least: number): Buffer {
+    const head = this.#window.bytes(offset, OBJECT_HEADER_BYTES);
+    const size = integer(head, 8);
+    if (head[0] !== type || size < least || size > MOST_FIELD_BYTES) {
+      throw damaged(`no object of type ${type} at byte ${offset}`);
     }
+    return this.#window.bytes(offset, size);
   }
+}
 
-  #remember(offset: number, identifier: string | false): void {
-    if (this.#shared.size >= REMEMBERED_FIELDS) this.#shared.clear();
-    this.#shared.set(offset, identifier);
-  }
+function fieldOf(payload: Buffer): Field | undefined {
+  const equals = payload.subarray(0, LONGEST_NAME).indexOf('=');
+  if (equals < 0) return undefined;
+  const name = payload.toString('latin1', 0, equals);
+  return Object.hasOwn(FIELDS, name) && FIELDS[name] !== undefined
+    ? { name: FIELDS[name], value: payload.subarray(equals + 1) }
+    : undefined;
+}
 
-  #damaged(what: string): JournalError {
-    return new JournalError('damaged', `journal ${this.#name} is damaged: ${what}`);
+function decompressed(payload: Buffer, flags: number): Buffer {
+  if (flags !== COMPRESSED_ZSTD) {
+    throw unsupported(
+      `it is compressed by ${COMPRESSIONS[flags] ?? 'something unknown'}, which rkt cannot read`,
+    );
   }
+  try {
+    return zstdDecompressSync(payload, { maxOutputLength: MOST_FIELD_BYTES });
+  } catch (cause) {
+    throw new JournalError('damaged', 'a field cannot be decompressed', { cause });
+  }
+}
 
-  // The start of an object, which is whole.
-  #object(offset: number, type: number, headBytes: number): { bytes: Buffer; size: number; flags: number } {
-    if (!(offset >= HEADER_BYTES && offset + headBytes <= this.#size))
-      throw this.#damaged('an object is missing');
-    const bytes = this.#reader.read(offset, headBytes);
-    const size = Number(bytes.readBigUInt64LE(8));
-    if (bytes.length < headBytes || bytes[0] !== type || size < headBytes || offset + size > this.#size) {
-      throw this.#damaged('an object is damaged');
-    }
-    return { bytes, size, flags: bytes.readUInt8(1) };
-  }
+// 64 bits of which we can count 53.
+function integer(bytes: Buffer, offset: number): number {
+  const value = bytes.readUInt32LE(offset) + bytes.readUInt32LE(offset + 4) * 0x1_0000_0000;
+  if (value > Number.MAX_SAFE_INTEGER) throw damaged(`a number is too large`);
+  return value;
+}
+
+function damaged(reason: string): JournalError {
+  return new JournalError('damaged', reason);
+}
+
+function unsupported(reason: string): JournalError {
+  return new JournalError('unsupported', reason);
 }

@@ -1,145 +1,283 @@
-// Journals of pods: whole, growing, rotated, damaged, and full of links.
+// Reading journals: entries in order, places, growth and rotation, and files that somebody made up.
 
 import assert from 'node:assert/strict';
-import { mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { closeSync, mkdirSync, openSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 
-import fc from 'fast-check';
-
-import { createLogger } from '@rkt/diagnostics/logger';
-import { type Stage1Root, stage1Root } from '@rkt/pod-layout/pod-paths';
-import { onHost, JOURNAL_DIR } from '@rkt/pod-layout/stage1-paths';
+import { O_DIRECTORY, O_RDONLY } from '@rkt/linux/constants';
 import { runs } from '@rkt/property-runs/runs';
 import { TempDir } from '@rkt/testkit/tmp';
+import fc from 'fast-check';
 
-import { Journal } from './journal.ts';
-import type { Cursor } from './journal-file.ts';
-import { buildJournal, type JournalDescription, type RecordDescription } from './testing/journal-builder.ts';
+import { JournalError } from './errors.ts';
+import { Journal, type JournalOptions } from './journal.ts';
+import { type JournalEntry, JournalFile } from './journal-file.ts';
+import { appEntry, journalBytes, type WrittenEntry } from './testing/journal-bytes.ts';
 
-const record = (second: number, message: string, app = 'a'): RecordDescription => ({
-  realtime: BigInt(second) * 1_000_000n,
-  fields: ['_PID=1', `SYSLOG_IDENTIFIER=${app}`, `MESSAGE=${message}`],
-});
+const texts = (entries: Iterable<JournalEntry>): string[] =>
+  [...entries].map(({ message }) => message?.toString() ?? 'none');
 
-describe('journal', () => {
+describe('journal files', () => {
   let tmp: TempDir;
-  let root: Stage1Root;
-  let directory: string;
-  let notes: string[];
-  beforeEach(() => {
-    tmp = new TempDir('journal');
-    root = stage1Root(tmp.path);
-    directory = `${onHost(root, JOURNAL_DIR)}/${'a'.repeat(32)}`;
-    mkdirSync(directory, { recursive: true });
-    notes = [];
+  before(() => {
+    tmp = new TempDir('journal-file');
   });
-  afterEach(() => tmp.remove());
+  after(() => tmp.remove());
 
-  const put = (name: string, description: JournalDescription): void =>
-    writeFileSync(`${directory}/${name}`, buildJournal(description));
-  const open = (cursors?: ReadonlyMap<string, Cursor>): Journal =>
-    new Journal(root, createLogger({ prefix: 't', debug: true, write: (line) => notes.push(line) }), cursors);
-  const messages = (
-    cursors?: ReadonlyMap<string, Cursor>,
-  ): { texts: string[]; cursors: Map<string, Cursor> } => {
-    using journal = open(cursors);
-    const texts: string[] = [];
-    for (let entry = journal.next(); entry !== undefined; entry = journal.next()) {
-      const text = journal.read(entry);
-      if (text !== undefined) texts.push(`${text.identifier ?? '-'}:${text.message ?? '-'}`);
+  function readAll(bytes: Buffer): JournalEntry[] {
+    const path = tmp.join('a.journal');
+    writeFileSync(path, bytes);
+    const fd = openSync(path, 'r');
+    try {
+      const file = new JournalFile(fd);
+      return Array.from({ length: file.count }, (_, index) => file.entry(index));
+    } finally {
+      closeSync(fd);
     }
-    return { texts, cursors: journal.cursors() };
-  };
-
-  for (const compact of [false, true]) {
-    it(`reads entries through arrays of all sizes${compact ? ', compact' : ''}`, () => {
-      const records = Array.from({ length: 40 }, (_, index) => record(index, `m${index}`, `app${index % 3}`));
-      put('system.journal', { records, compact });
-      assert.deepEqual(
-        messages().texts,
-        records.map((_, index) => `app${index % 3}:m${index}`),
-      );
-    });
   }
-  it('reads packed fields, large ones, and entries without message', () => {
-    const large = 'x'.repeat(300_000);
-    put('system.journal', {
-      records: [
-        { realtime: 1n, fields: ['A=b', `MESSAGE=${large}`], zstd: true },
-        { realtime: 2n, fields: ['MESSAGE=', `Z=${large}`] },
-        { realtime: 3n, fields: ['MESSAGES=no'] },
-      ],
-    });
-    assert.deepEqual(messages().texts, [`-:${large}`, '-:', '-:-']);
-  });
-  it('merges files by time', () => {
-    put('system.journal', { records: [record(1, 'a'), record(4, 'd')] });
-    put('user-1.journal', { records: [record(2, 'b'), record(3, 'c')], id: 2 });
-    put('system@x.journal~', { records: [record(0, 'z')], id: 3 });
-    writeFileSync(`${directory}/notes.txt`, 'x');
-    assert.deepEqual(messages().texts, ['a:z', 'a:a', 'a:b', 'a:c', 'a:d']);
-  });
-  it('goes on where it stopped, also when the file was rotated', () => {
-    const records = [1, 2, 3, 4, 5].map((second) => record(second, String(second)));
-    put('system.journal', { records, claimed: 3 });
-    const first = messages();
-    assert.deepEqual(first.texts, ['a:1', 'a:2', 'a:3']);
-    assert.deepEqual(messages(first.cursors).texts, []);
-    put('system.journal', { records });
-    renameSync(`${directory}/system.journal`, `${directory}/system@1.journal`);
-    put('system.journal', { records: [record(6, '6')], id: 2 });
-    assert.deepEqual(messages(first.cursors).texts, ['a:4', 'a:5', 'a:6']);
-  });
-  it('needs a directory', () => {
-    root = stage1Root(tmp.join('nowhere'));
-    assert.throws(() => open(), { code: 'no-journal' });
-    mkdirSync(root);
-    assert.throws(() => open(), { code: 'no-journal' });
-  });
-  it('follows no link out of the pod', () => {
-    const outside = tmp.join('outside');
-    mkdirSync(outside);
-    writeFileSync(`${outside}/system.journal`, buildJournal({ records: [record(1, 'secret')] }));
-    symlinkSync(outside, `${onHost(root, JOURNAL_DIR)}/machine`);
-    symlinkSync(`${outside}/system.journal`, `${directory}/x.journal`);
-    assert.deepEqual(messages().texts, []);
-    root = stage1Root(tmp.join('pod'));
-    mkdirSync(`${root}/var/log`, { recursive: true });
-    symlinkSync(outside, `${root}/var/log/journal`);
-    assert.throws(() => open(), { code: 'no-journal' });
-  });
-  it('reads what it can of damaged files', () => {
-    const records = [record(1, 'a'), record(2, 'b')];
-    put('good.journal', { records });
-    put('claims.journal', { records: [record(3, 'c')], claimed: 9, id: 2 });
-    writeFileSync(`${directory}/empty.journal`, '');
-    mkdirSync(`${directory}/directory.journal`);
-    assert.deepEqual(messages().texts, ['a:a', 'a:b', 'a:c']);
-    assert.match(notes.join(''), /claims\.journal is damaged/);
-  });
-  it('names what it cannot read', () => {
-    put('new.journal', { records: [], incompatibleFlags: 64 });
-    assert.throws(() => open(), { code: 'unsupported', message: /new\.journal needs a newer reader/ });
-  });
-  it('comes to an end, whatever is in the file', () => {
-    const whole = buildJournal({
-      records: [record(1, 'a'), record(2, 'b'), { ...record(3, 'c'.repeat(600)), zstd: true }],
-    });
+
+  it('give back what was written, in both forms, compressed or not', () => {
+    const text = fc.oneof(fc.string(), fc.uint8Array({ maxLength: 3000 }).map(Buffer.from));
     fc.assert(
       fc.property(
-        fc.array(fc.tuple(fc.nat(whole.length - 1), fc.nat(255)), { minLength: 1, maxLength: 8 }),
-        fc.nat(whole.length),
-        (changes, cut) => {
-          const bytes = Buffer.from(whole.subarray(0, cut > whole.length / 2 ? cut : whole.length));
-          for (const [at, value] of changes) if (at < bytes.length) bytes[at] = value;
-          writeFileSync(`${directory}/system.journal`, bytes);
-          try {
-            messages();
-          } catch (error) {
-            assert.equal((error as { code?: unknown }).code, 'unsupported');
-          }
+        fc.array(text, { maxLength: 40 }),
+        fc.record({
+          compact: fc.boolean(),
+          compressAbove: fc.constantFrom(8, 512, Infinity),
+          firstArray: fc.integer({ min: 1, max: 5 }),
+        }),
+        (messages, options) => {
+          const written = messages.map((message, index) => appEntry(index + 1, message));
+          const read = readAll(journalBytes(written, options));
+          assert.deepEqual(
+            read,
+            messages.map((message, index) => ({
+              seqnum: index + 1,
+              realtimeUs: (index + 1) * 1_000_000,
+              message: Buffer.from(message),
+              identifier: 'web',
+              unit: 'web.service',
+              pid: '7',
+              priority: '6',
+            })),
+          );
         },
       ),
+      { numRuns: runs(60) },
+    );
+  });
+  it('tell no message from an empty one', () => {
+    const entries = [['MESSAGE='], ['MESSAGES=no']].map((fields) => ({ seqnum: 1, realtimeUs: 1, fields }));
+    assert.deepEqual(texts(readAll(journalBytes(entries))), ['', 'none']);
+  });
+  it('longer than a block are read across its edges', () => {
+    const messages = Array.from({ length: 200 }, (_, index) => `${index}`.padStart(1777, 'x'));
+    const read = readAll(journalBytes(messages.map((message, index) => appEntry(index + 1, message))));
+    assert.deepEqual(texts(read), messages);
+    const long = 'y'.repeat(1 << 20);
+    assert.deepEqual(texts(readAll(journalBytes([appEntry(1, long)]))), [long]);
+  });
+  it('that are damaged anywhere end in an error or in entries, soon', () => {
+    const bytes = journalBytes(
+      Array.from({ length: 12 }, (_, index) => appEntry(index + 1, `text ${index}`.repeat(20))),
+      { compressAbove: 64 },
+    );
+    const damage = fc.record({
+      offset: fc.nat(bytes.length - 1),
+      value: fc.uint8Array({ minLength: 1, maxLength: 9 }),
+    });
+    fc.assert(
+      fc.property(fc.array(damage, { minLength: 1, maxLength: 4 }), fc.nat(bytes.length), (all, end) => {
+        const broken = Buffer.from(bytes);
+        for (const { offset, value } of all) broken.set(value.subarray(0, bytes.length - offset), offset);
+        try {
+          readAll(broken.subarray(0, end === 0 ? undefined : end + 208));
+        } catch (error) {
+          assert.ok(error instanceof JournalError, String(error));
+        }
+      }),
       { numRuns: runs(500) },
     );
+  });
+  it('are refused when they are none, from the future, or go round', () => {
+    const bytes = journalBytes(
+      [1, 2, 3].map((seqnum) => appEntry(seqnum, 'x')),
+      { firstArray: 1 },
+    );
+    const changed = (change: (copy: Buffer) => void): Buffer => {
+      const copy = Buffer.from(bytes);
+      change(copy);
+      return copy;
+    };
+    assert.throws(() => readAll(Buffer.from('x')), /ends before byte 208/);
+    assert.throws(() => readAll(changed((copy) => copy.fill(0, 0, 8))), /no journal file/);
+    assert.throws(() => readAll(changed((copy) => copy.writeUInt32LE(64, 12))), /unknown features/);
+    const array = Number(bytes.readBigUInt64LE(176));
+    assert.throws(
+      () => readAll(changed((copy) => copy.writeBigUInt64LE(BigInt(array), array + 16))),
+      /its entries go round/,
+    );
+    assert.throws(
+      () => readAll(changed((copy) => copy.writeBigUInt64LE(1n << 60n, array + 8))),
+      /a number is too large/,
+    );
+    assert.throws(
+      () => readAll(changed((copy) => copy.writeBigUInt64LE(1n << 48n, array + 8))),
+      /no entries at byte/,
+    );
+    assert.throws(
+      () =>
+        readAll(
+          changed((copy) => copy.writeUInt8(2, copy.readUInt32LE(copy.readUInt32LE(array + 24) + 64) + 1)),
+        ),
+      /compressed by lz4, which rkt cannot read/,
+    );
+  });
+});
+
+describe('journals', () => {
+  let tmp: TempDir;
+  let warnings: string[];
+  let journal: Journal | undefined;
+  beforeEach(() => {
+    tmp = new TempDir('journal');
+    mkdirSync(tmp.join('j'));
+    warnings = [];
+  });
+  afterEach(() => {
+    journal?.[Symbol.dispose]();
+    journal = undefined;
+    tmp.remove();
+  });
+  const put = (
+    name: string,
+    entries: readonly WrittenEntry[],
+    options: Parameters<typeof journalBytes>[1] = {},
+  ): void => writeFileSync(tmp.join('j', name), journalBytes(entries, options), { flag: 'r+' });
+  const make = (name: string, ...args: Parameters<typeof journalBytes>): void => {
+    writeFileSync(tmp.join('j', name), '');
+    put(name, ...args);
+  };
+  function open(options?: JournalOptions): Journal {
+    const fd = openSync(tmp.join('j'), O_RDONLY | O_DIRECTORY);
+    journal?.[Symbol.dispose]();
+    journal = undefined;
+    journal = new Journal([fd], (line) => warnings.push(line), options);
+    return journal;
+  }
+  const numbered = (from: number, to: number): WrittenEntry[] =>
+    Array.from({ length: to - from + 1 }, (_, index) => appEntry(from + index, `${from + index}`));
+  const range = (from: number, to: number): string[] =>
+    numbered(from, to).map(({ seqnum }) => String(seqnum));
+
+  it('put the entries of all files in order', () => {
+    make('system@1.journal', [...numbered(1, 3), ...numbered(7, 9)]);
+    make('user-1.journal~', numbered(4, 6));
+    make('system.journal', [appEntry(1, 'other', { realtimeUs: 5_500_000 })], { seqnumId: 2 });
+    make('notes.txt', []);
+    assert.deepEqual(texts(open().read()), ['1', '2', '3', '4', '5', 'other', '6', '7', '8', '9']);
+    assert.deepEqual(warnings, []);
+  });
+  it('start at a time, or at the last that are wanted', () => {
+    make('system@1.journal', numbered(1, 50));
+    make('system.journal', numbered(51, 99));
+    const opened = open();
+    opened.seek(97_000_000);
+    assert.deepEqual(texts(opened.read()), range(97, 99));
+    opened.seek(0);
+    opened.seekLast(3, ({ seqnum }) => seqnum % 2 === 0);
+    assert.deepEqual(texts(opened.read()), range(94, 99));
+    opened.seek(98_000_000);
+    opened.seekLast(60, () => true);
+    assert.deepEqual(texts(opened.read()), range(98, 99));
+    opened.seek(0);
+    opened.seekLast(55, () => true);
+    assert.deepEqual(texts(opened.read()), range(45, 99));
+    opened.seek(0);
+    opened.seekLast(0, () => true);
+    assert.deepEqual(texts(opened.read()), []);
+  });
+  it('grow, and are rotated', () => {
+    writeFileSync(tmp.join('j/system.journal'), '');
+    const opened = open();
+    assert.deepEqual(texts(opened.read()), []);
+    let last = 0;
+    for (const next of [1, 2, 9, 40]) {
+      put('system.journal', numbered(1, next));
+      opened.refresh();
+      assert.deepEqual(texts(opened.read()), range(last + 1, next));
+      last = next;
+    }
+    put('system.journal', numbered(1, 42));
+    renameSync(tmp.join('j/system.journal'), tmp.join('j/system@1.journal'));
+    make('system.journal', numbered(43, 45));
+    opened.refresh();
+    assert.deepEqual(texts(opened.read()), range(41, 45));
+    assert.deepEqual(warnings, []);
+  });
+  it('are read on where another reader stopped, also when they were rotated', () => {
+    make('system.journal', numbered(1, 5), { claimed: 3 });
+    const first = open();
+    assert.deepEqual(texts(first.read()), range(1, 3));
+    const places = first.places();
+    const rest = (): string[] => {
+      const next = open();
+      next.goTo(places);
+      return texts(next.read());
+    };
+    assert.deepEqual(rest(), []);
+    put('system.journal', numbered(1, 5));
+    renameSync(tmp.join('j/system.journal'), tmp.join('j/system@1.journal'));
+    make('system.journal', numbered(6, 6), { id: 2 });
+    assert.deepEqual(rest(), range(4, 6));
+    // A file that has the place of a former one is not that one.
+    put('system@1.journal', numbered(1, 5), { id: 3 });
+    assert.deepEqual(rest(), range(1, 6));
+  });
+  it('of unknown kinds are passed over or refused', () => {
+    const bytes = journalBytes(numbered(1, 1));
+    bytes.writeUInt32LE(64, 12);
+    writeFileSync(tmp.join('j/new.journal'), bytes);
+    assert.deepEqual(texts(open().read()), []);
+    assert.match(warnings.join('\n'), /"new\.journal" cannot be read whole: it has unknown features/);
+    assert.throws(() => open({ refuseUnsupported: true }), {
+      code: 'unsupported',
+      message: /"new\.journal"/,
+    });
+  });
+  it('come to an end in both directions, whatever is in a file', () => {
+    const whole = journalBytes(numbered(1, 9), { compressAbove: 12 });
+    const damage = fc.tuple(fc.nat(whole.length - 1), fc.nat(255));
+    fc.assert(
+      fc.property(fc.array(damage, { minLength: 1, maxLength: 8 }), fc.nat(whole.length), (changes, cut) => {
+        const bytes = Buffer.from(whole.subarray(0, cut > whole.length / 2 ? cut : whole.length));
+        for (const [at, value] of changes) if (at < bytes.length) bytes[at] = value;
+        writeFileSync(tmp.join('j/system.journal'), bytes);
+        const opened = open();
+        opened.seek(3_000_000);
+        assert.ok([...opened.readBack()].length <= bytes.length);
+        assert.ok([...opened.read()].length <= bytes.length);
+      }),
+      { numRuns: runs(200) },
+    );
+  });
+  it('pass over what is damaged, and say so once', () => {
+    const bytes = journalBytes(numbered(1, 8), { firstArray: 8 });
+    const array = Number(bytes.readBigUInt64LE(176));
+    for (const index of [2, 5]) bytes.writeUInt32LE(8, array + 24 + index * 4);
+    writeFileSync(tmp.join('j/system.journal'), bytes);
+    writeFileSync(tmp.join('j/system@2.journal'), 'no journal'.repeat(40));
+    const opened = open();
+    assert.deepEqual(texts(opened.read()), ['1', '2', '4', '5', '7', '8']);
+    opened.refresh();
+    assert.equal(warnings.length, 2);
+    assert.match(warnings.join('\n'), /"system@2.journal" cannot be read whole: it is no journal file/);
+  });
+  it('follow no link, and wait for no fifo', () => {
+    writeFileSync(tmp.join('secret.journal'), journalBytes(numbered(1, 1)));
+    symlinkSync(tmp.join('secret.journal'), tmp.join('j/system.journal'));
+    execFileSync('mkfifo', [tmp.join('j/fifo.journal')]);
+    mkdirSync(tmp.join('j/directory.journal'));
+    assert.deepEqual(texts(open().read()), []);
   });
 });

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 
 import { entryFormatter, type LogFormat } from './format.ts';
-import type { JournalEntry } from './journal-file.ts';
+import type { JournalEntry } from '../journal/journal-file.ts';
 
 const ENTRY: JournalEntry = {
   seqnum: 1,
@@ -34,6 +34,11 @@ describe('forms of log output', () => {
   it('cat gives the bytes of the app', () => {
     const message = Buffer.from('\x1b[1m\xff\x00', 'latin1');
     assert.equal(printed('cat', { message }), '\x1b[1m\xff\x00\n');
+  });
+  it('an entry without a message is an empty line', () => {
+    const entry = { seqnum: 1, realtimeUs: ENTRY.realtimeUs };
+    assert.equal(entryFormatter('cat', false)(entry, 'web').toString(), '\n');
+    assert.equal(entryFormatter('short', false)(entry, 'web').toString(), 'Nov 06 09:05:07 web: \n');
   });
   it('on a terminal nothing steers it', () => {
     const message = Buffer.from('\x1b[1m\ta\u009bb\x07\r');

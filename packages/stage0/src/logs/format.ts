@@ -1,6 +1,6 @@
 // An entry of a journal as `rkt logs` prints it. Pure. Runs in stage0.
 
-import type { JournalEntry } from './journal-file.ts';
+import type { JournalEntry } from '../journal/journal-file.ts';
 
 /** Forms of output, by the names that journalctl gives them. */
 export const LOG_FORMATS = ['short', 'json', 'cat'] as const;
@@ -8,6 +8,7 @@ export type LogFormat = (typeof LOG_FORMATS)[number];
 
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'] as const;
 const NEWLINE = Buffer.from('\n');
+const NOTHING = Buffer.alloc(0);
 
 /** Formats entries one after the other. `terminal`: what would steer a terminal is made visible. */
 export function entryFormatter(
@@ -18,11 +19,15 @@ export function entryFormatter(
   const text = terminal
     ? (message: Buffer): Buffer => Buffer.from(visible(message))
     : (message: Buffer) => message;
-  if (format === 'cat') return ({ message }) => Buffer.concat([text(message), NEWLINE]);
+  if (format === 'cat') return ({ message = NOTHING }) => Buffer.concat([text(message), NEWLINE]);
   return (entry, app) => {
     const pid = entry.pid === undefined ? '' : `[${entry.pid}]`;
     const prefix = `${shortTime(entry.realtimeUs)} ${identifier(entry, app)}${pid}: `;
-    return Buffer.concat([Buffer.from(prefix), indented(text(entry.message), prefix.length), NEWLINE]);
+    return Buffer.concat([
+      Buffer.from(prefix),
+      indented(text(entry.message ?? NOTHING), prefix.length),
+      NEWLINE,
+    ]);
   };
 }
 
@@ -59,7 +64,14 @@ function visible(message: Buffer): string {
 }
 
 // Names and forms of journalctl: values are strings, and what is no UTF-8 is an array of bytes.
-function json({ realtimeUs, identifier: given, unit, pid, priority, message }: JournalEntry): string {
+function json({
+  realtimeUs,
+  identifier: given,
+  unit,
+  pid,
+  priority,
+  message = NOTHING,
+}: JournalEntry): string {
   const text = message.toString('utf8');
   return JSON.stringify({
     __REALTIME_TIMESTAMP: String(realtimeUs),

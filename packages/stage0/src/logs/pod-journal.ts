@@ -2,23 +2,21 @@
 //
 // Nothing of the pod or its stage1 is executed: only files are read, through descriptors that no link leads away from.
 
-import { closeSync, existsSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 
-import { hasCode } from '@rkt/diagnostics/rkt-error';
 import { quote } from '@rkt/diagnostics/quote';
-import { O_DIRECTORY, O_RDONLY } from '@rkt/linux/constants';
-import { openBeneath, openRoot } from '@rkt/linux/safe-path';
 import { treeDir, treeRootfs } from '@rkt/pod-layout/data-dir';
 import { hasRun } from '@rkt/pod-layout/lifecycle';
 import { stage1Root } from '@rkt/pod-layout/pod-paths';
 import { JOURNAL_DIR, onHost } from '@rkt/pod-layout/stage1-paths';
 
+import { openMachineDirectory } from '../journal/directories.ts';
+import { JournalError } from '../journal/errors.ts';
+import { Journal } from '../journal/journal.ts';
+import type { JournalEntry } from '../journal/journal-file.ts';
 import { PodError } from '../pod/errors.ts';
 import type { PodSnapshot } from '../pod/pod.ts';
 import { stage1TreeId, statusRoot } from '../pod/record.ts';
-import { JournalError } from './errors.ts';
-import { Journal } from './journal.ts';
-import type { JournalEntry } from './journal-file.ts';
 
 /**
  * Opens the journal; undefined while the pod has written nothing.
@@ -35,20 +33,8 @@ export function openPodJournal(pod: PodSnapshot, warn: (line: string) => void): 
       hint: 'its stage1 keeps no journal; the output went to whoever ran the pod',
     });
   }
-  const directory = openDirectory(root, `${JOURNAL_DIR.slice(1)}/${pod.uuid.replaceAll('-', '')}`);
-  return directory === undefined ? undefined : new Journal(directory, warn);
-}
-
-function openDirectory(root: string, name: string): number | undefined {
-  const rootFd = openRoot(root);
-  try {
-    return openBeneath(rootFd, name, O_RDONLY | O_DIRECTORY, 0, { noSymlinks: true });
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return undefined;
-    throw error;
-  } finally {
-    closeSync(rootFd);
-  }
+  const directory = openMachineDirectory(root, pod.uuid.replaceAll('-', ''));
+  return directory === undefined ? undefined : new Journal([directory], warn);
 }
 
 /** The app that wrote an entry, of those in the pod; undefined for entries of stage1 itself. */

@@ -17,15 +17,17 @@ export interface JournalBytesOptions {
   /** Entries in the first array; each further one holds twice as many. */
   readonly firstArray?: number;
   readonly seqnumId?: number;
+  /** Every byte of the file's ID. */
+  readonly id?: number;
+  /** Entries of which the header knows; all if absent. */
+  readonly claimed?: number;
 }
 
 const HEADER_BYTES = 264;
 
 /** The bytes of a journal file. */
-export function journalBytes(
-  entries: readonly WrittenEntry[],
-  { compact = true, compressAbove = Infinity, firstArray = 4, seqnumId = 1 }: JournalBytesOptions = {},
-): Buffer {
+export function journalBytes(entries: readonly WrittenEntry[], options: JournalBytesOptions = {}): Buffer {
+  const { compact = true, compressAbove = Infinity, firstArray = 4, seqnumId = 1, id = 1 } = options;
   const objects: Buffer[] = [];
   let end = HEADER_BYTES;
   const append = (object: Buffer): number => {
@@ -76,9 +78,10 @@ export function journalBytes(
   }
   header.write('LPKSHHRH', 'latin1');
   header.writeUInt32LE(8 | 4 | (compact ? 16 : 0), 12);
+  header.fill(id, 24, 40);
   header.fill(seqnumId, 72, 88);
   header.writeBigUInt64LE(BigInt(HEADER_BYTES), 88);
-  header.writeBigUInt64LE(BigInt(entries.length), 152);
+  header.writeBigUInt64LE(BigInt(options.claimed ?? entries.length), 152);
   return Buffer.concat([header, ...objects]);
 }
 

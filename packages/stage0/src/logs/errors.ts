@@ -1,8 +1,0 @@
-// Errors of reading journals. Runs in stage0.
-
-import { RktError } from '@rkt/diagnostics/rkt-error';
-
-export type JournalErrorCode = 'no-journal' | 'damaged';
-
-/** A pod without a journal, or a journal file that is not what it should be. */
-export class JournalError extends RktError<JournalErrorCode> {}
