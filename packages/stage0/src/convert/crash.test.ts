@@ -15,6 +15,7 @@ import { imageIds } from '@rkt/testkit/aci-builder';
 import { openLayout } from '../docker/layout.ts';
 import { directoryTree } from '../docker/file-tree.ts';
 import { cleanScratch } from '../store/scratch.ts';
+import { stopHolding } from '../store/testing/stop-holding.ts';
 import { TestStore } from '../store/testing/test-store.ts';
 import { convertImage } from './convert-image.ts';
 import { openStoredLayer } from './layer-store.ts';
@@ -115,9 +116,9 @@ describe('a store whose converter was killed', () => {
     cleanScratch(the.data, 0, Date.now() + 3_600_000);
     const child = converting();
     const names = (): string[] => readdirSync(casTmpDir(the.data));
-    while (!names().some((name) => name.startsWith('convert-'))) await sleep(2);
-    child.kill('SIGSTOP');
-    const held = names();
+    const held = await stopHolding(child, the.data, (made) =>
+      made.some((name) => name.startsWith('convert-')),
+    );
     const age = (): void => held.forEach((name) => utimesSync(path.join(casTmpDir(the.data), name), 1, 1));
     age();
     cleanScratch(the.data, 0);

@@ -1,8 +1,6 @@
 // Shows how far downloads are: bars that are redrawn on a terminal, plain lines elsewhere (contract stage0 4.6).
 // Runs in stage0.
 
-import { isatty, WriteStream } from 'node:tty';
-
 import { writeStderr } from '@rkt/diagnostics/logger';
 
 const WIDTH = 80;
@@ -18,9 +16,8 @@ export interface ProgressOutput {
 }
 
 function standardError(): ProgressOutput {
-  const isTerminal = isatty(2);
-  const { stderr } = process;
-  const columns = isTerminal && stderr instanceof WriteStream ? stderr.columns : 0;
+  // Not node:tty, which every command that finds an image would load.
+  const { isTTY: isTerminal = false, columns = 0 } = process.stderr as Partial<typeof process.stderr>;
   return { isTerminal, columns: columns || WIDTH, write: writeStderr, now: () => performance.now() };
 }
 

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync, statSync, utimesSync } from 'node:fs';
+import { readdirSync, readFileSync, utimesSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -12,6 +12,7 @@ import { writeAci } from '@rkt/testkit/aci-builder';
 import { imageManifest } from '@rkt/testkit/manifests';
 
 import { cleanScratch } from './scratch.ts';
+import { stopHolding } from './testing/stop-holding.ts';
 import { TestStore } from './testing/test-store.ts';
 
 // Imports an image as fetch does. A program of its own, so that it can be killed.
@@ -91,15 +92,11 @@ describe('a store whose writer was killed', () => {
     this.timeout(60_000);
     const child = importing();
     const names = (): string[] => readdirSync(casTmpDir(the.data));
-    // A file is made before it is locked, and locked before anything is written.
-    const isWritten = (name: string): boolean => statSync(path.join(casTmpDir(the.data), name)).size > 0;
-    while (names().length < 2 || !names().every(isWritten)) await sleep(5);
+    const held = await stopHolding(child, the.data, (made) => made.length >= 2);
     const age = (seconds = 1): void => {
       for (const name of names()) utimesSync(path.join(casTmpDir(the.data), name), seconds, seconds);
     };
-    child.kill('SIGSTOP');
     age();
-    const held = names();
     cleanScratch(the.data, 0);
     assert.deepEqual(names(), held);
     child.kill('SIGKILL');

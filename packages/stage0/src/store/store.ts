@@ -4,7 +4,6 @@
 // An image is there when its manifest file is. The blob is put before the manifest and removed after it, and rows of
 // the database are written last and deleted first: a process may be killed anywhere in between.
 
-import { randomBytes } from 'node:crypto';
 import { existsSync, openSync, readFileSync, rmSync, statSync, utimesSync } from 'node:fs';
 import path from 'node:path';
 
@@ -273,6 +272,8 @@ export class ImageStore implements Disposable {
 
   /** Writes the manifest of an image again; for who holds its lock. @throws KernelError */
   writeManifest(key: ImageKey, text: string): void {
+    // Loaded here: every command opens a store, and node's crypto takes 5 ms.
+    const { randomBytes } = process.getBuiltinModule('node:crypto');
     const temporary = path.join(casTmpDir(this.data), `import-${randomBytes(8).toString('hex')}.manifest`);
     writeWhole(imageManifestFile(this.data, key), temporary, text);
     this.#manifests.delete(key);
