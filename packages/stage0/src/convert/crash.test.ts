@@ -63,11 +63,15 @@ describe('a store whose converter was killed', () => {
   });
   after(() => the?.[Symbol.dispose]());
 
+  let started: ChildProcess | undefined;
+  // One that was stopped would keep the test process from ending.
+  afterEach(() => void started?.kill('SIGKILL'));
   const converting = (): ChildProcess =>
-    spawn(process.execPath, [...NODE_OPTIONS, '--input-type=module', '--eval', PROGRAM, the.data, layout], {
-      cwd: import.meta.dirname,
-      stdio: ['ignore', 'ignore', 'inherit'],
-    });
+    (started = spawn(
+      process.execPath,
+      [...NODE_OPTIONS, '--input-type=module', '--eval', PROGRAM, the.data, layout],
+      { cwd: import.meta.dirname, stdio: ['ignore', 'ignore', 'inherit'] },
+    ));
   const convert = async (): Promise<string> => {
     const wanted = { platform: { os: 'linux', architecture: 'amd64' } };
     const image = await openLayout(directoryTree(layout), 'oci', { file: layout, text: 'oci:x' }, wanted);

@@ -54,14 +54,19 @@ describe('a store whose writer was killed', () => {
       compression: 'gzip',
     });
   });
-  afterEach(() => the?.[Symbol.dispose]());
+  let started: ReturnType<typeof spawn> | undefined;
+  afterEach(() => {
+    // One that was stopped would keep the test process from ending.
+    started?.kill('SIGKILL');
+    the?.[Symbol.dispose]();
+  });
 
   const importing = (): ReturnType<typeof spawn> =>
-    spawn(
+    (started = spawn(
       process.execPath,
       [...NODE_OPTIONS, '--input-type=module', '--eval', PROGRAM, the.data, image.path],
       { cwd: import.meta.dirname, stdio: ['ignore', 'ignore', 'inherit'] },
-    );
+    ));
 
   it('has all of an image or nothing, whenever it happened', async function () {
     this.timeout(60_000);
