@@ -212,16 +212,17 @@ function watchAnswer(
   secure: boolean,
   { connectMs, answerMs }: HttpTimes,
 ): void {
+  // The socket keeps the process alive, its timers need not.
   const giveUp = (what: string, ms: number): NodeJS.Timeout =>
     setTimeout(() => {
       const message = `cannot get ${shownUrl(url)}: ${what} after ${ms / 1000} s`;
       outgoing.destroy(new FetchError('network', message));
-    }, ms);
+    }, ms).unref();
   let timer = giveUp('no connection', connectMs);
   outgoing.once('socket', (socket) => {
     socket.once(secure ? 'secureConnect' : 'connect', () => {
       clearTimeout(timer);
-      timer = giveUp('no answer', answerMs);
+      if (!outgoing.destroyed) timer = giveUp('no answer', answerMs);
     });
   });
   for (const event of ['response', 'close']) outgoing.once(event, () => clearTimeout(timer));
@@ -241,7 +242,7 @@ function watchPace(url: URL, body: IncomingMessage, { paceMs, minBytes }: HttpTi
     before = now;
   };
   // After a long piece of work the timer comes before the bytes that arrived meanwhile.
-  const timer = setInterval(() => setImmediate(check), paceMs);
+  const timer = setInterval(() => setImmediate(check), paceMs).unref();
   body.once('close', () => clearInterval(timer));
 }
 
