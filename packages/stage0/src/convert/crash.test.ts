@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, readFileSync, utimesSync } from 'node:fs';
+import { closeSync, mkdirSync, readdirSync, readFileSync, utimesSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -104,7 +104,9 @@ describe('a store whose converter was killed', () => {
       }
       for (const hex of storedLayers()) {
         const before = storedLayers().length;
-        assert.notEqual(openStoredLayer(the.data, `sha256:${hex}`), undefined);
+        const fd = openStoredLayer(the.data, `sha256:${hex}`);
+        assert.ok(fd !== undefined);
+        closeSync(fd);
         assert.equal(storedLayers().length, before);
       }
       // And the next command works without repair.
