@@ -19,7 +19,8 @@
 #error "the launcher is written for x86-64"
 #endif
 
-enum { SYS_write = 1, SYS_brk = 12, SYS_execve = 59, SYS_exit_group = 231 };
+enum { SYS_read = 0, SYS_write = 1, SYS_open = 2, SYS_brk = 12, SYS_fork = 57, SYS_execve = 59, SYS_wait4 = 61 };
+enum { SYS_exit_group = 231, SYS_close_range = 436, O_RDONLY = 0, O_WRONLY = 1 };
 enum { AT_NULL = 0, AT_EXECFN = 31, EXIT_FAILURE = 254 };
 enum { PATH_SIZE = 4096, OWN_ARGUMENTS = 7 };
 
@@ -99,6 +100,56 @@ static const char **with_extensions(const char **environment, const char *self) 
 }
 #endif
 
+#ifndef TOOL
+static char text[PATH_SIZE], control[2 * PATH_SIZE];
+
+/* Moves this process to where it is, in the tree of cgroups that is mounted at `mount`. */
+static int move_nowhere(const char *mount, const char *path) {
+  char *end = control;
+  const char *name = "/cgroup.procs";
+  long fd;
+  while (*mount) *end++ = *mount++;
+  while (*path && *path != '\n') *end++ = *path++;
+  while (*name) *end++ = *name++;
+  *end = 0;
+  fd = system_call(SYS_open, (long)control, O_WRONLY, 0);
+  return fd >= 0 && system_call(SYS_write, fd, (long)"0", 1) == 1;
+}
+
+/*
+ * The first process in a while that changes its cgroup waits some 10 ms until all processors know of it, those after it
+ * do not. A pod's first process is about to: a child that nobody waits for goes ahead, while node starts.
+ * docs/decisions/0005-waiting-for-cgroups.md
+ */
+static void send_ahead(void) {
+  long child = system_call(SYS_fork, 0, 0, 0), bytes, i;
+  if (child < 0) return;
+  if (child > 0) {
+    system_call(SYS_wait4, child, 0, 0);
+    return;
+  }
+  if (system_call(SYS_fork, 0, 0, 0) != 0) system_call(SYS_exit_group, 0, 0, 0);
+  /* The pod's lock and the caller's streams are not ours to keep open. */
+  system_call(SYS_close_range, 0, ~0U, 0);
+  bytes = system_call(SYS_read, system_call(SYS_open, (long)"/proc/self/cgroup", O_RDONLY, 0), (long)text, PATH_SIZE - 1);
+  for (i = 0; i + 2 < bytes; i++) {
+    if ((i == 0 || text[i - 1] == '\n') && text[i] == '0' && text[i + 1] == ':' && text[i + 2] == ':') {
+      if (!move_nowhere("/sys/fs/cgroup/unified", text + i + 3)) move_nowhere("/sys/fs/cgroup", text + i + 3);
+      break;
+    }
+  }
+  system_call(SYS_exit_group, 0, 0, 0);
+}
+
+/* Whether `file` is an entry point that starts a pod. */
+static int starts_pod(const char *file) {
+  const char *name = file + root_of(file);
+  if (*name == '/') name++;
+  return (name[0] == 'r' && name[1] == 'u' && name[2] == 'n' && !name[3]) ||
+         (name[0] == 'i' && name[1] == 'n' && name[2] == 'i' && name[3] == 't' && !name[4]);
+}
+#endif
+
 /* `stack` as the kernel leaves it: argc, argv, 0, environment, 0, auxiliary vector; `arguments` has room for all. */
 void start(long *stack, const char **arguments) {
   long count = stack[0], i;
@@ -125,6 +176,7 @@ void start(long *stack, const char **arguments) {
   environment = with_extensions(environment, self);
 #else
   beside(program, self, "/usr/lib/rkt/stage1", "");
+  if (starts_pod(self)) send_ahead();
 #endif
   arguments[0] = loader;
   arguments[1] = "--inhibit-cache";
