@@ -21,13 +21,16 @@ export async function run({ global, flags, apps, env }: Invocation<FetchFlags>):
   const context = fetchContext({ data, config, global, env, limits: flags.limits });
   using _store = context.store;
   const renders = process.geteuid?.() === 0 && overlaySupport(data).supported;
-  const fetchOne = ({ image, signature }: AppRequest, { signal, earlier }: Turn): Promise<ImageKey> =>
-    fetchImage({ ...context, signal, several: apps.length > 1 }, image, {
+  const fetchOne = (app: AppRequest, { signal, earlier }: Turn): Promise<ImageKey> => {
+    const { image, signature } = app;
+    const place = apps.length > 1 ? { position: apps.indexOf(app) } : {};
+    return fetchImage({ ...context, signal, ...place }, image, {
       pullPolicy,
       earlier,
       dependencies: false,
       ...(signature !== undefined && { signature }),
     });
+  };
   await together(apps, fetchOne, async (key) => {
     await fetchDependenciesOf(context, key, pullPolicy);
     if (renders) await context.treeStore.render(key);

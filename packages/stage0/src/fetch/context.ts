@@ -30,8 +30,8 @@ export interface FetchContext {
   readonly limits: ArchiveLimits;
   /** Ends what is being fetched. */
   readonly signal?: AbortSignal;
-  /** Several images at the same time: what is shown of each says which it is. */
-  readonly several?: boolean;
+  /** Of several images at the same time: which one this is. What is shown of each says so, in this order. */
+  readonly position?: number;
 }
 
 /** Opens the store and the tree store of `data`. The caller closes `store`. */

@@ -28,7 +28,7 @@ import { DEFAULT_LIMITS } from '../unpack/limits.ts';
 import { maxAgeSeconds } from './cache-control.ts';
 import { FetchError } from './errors.ts';
 import { type HttpOptions, httpRequest, type HttpResponse, networkError, shownUrl } from './http.ts';
-import { decimalSize, Progress } from './progress.ts';
+import { decimalSize, Progress, sharedDisplay } from './progress.ts';
 
 /** What {@link download} needs. */
 export interface DownloadOptions {
@@ -39,6 +39,8 @@ export interface DownloadOptions {
   readonly etag: string;
   /** What the bar says; `Downloading ACI` by default. */
   readonly label?: string;
+  /** Where its bar comes among those of other downloads. */
+  readonly position?: number;
   /** No image is larger. */
   readonly maxBytes?: number;
 }
@@ -228,14 +230,14 @@ async function receive(
   url: URL,
   response: HttpResponse,
   file: TemporaryFile,
-  { label = 'Downloading ACI', maxBytes = DEFAULT_LIMITS.maxFileBytes }: DownloadOptions,
+  { label = 'Downloading ACI', position = 0, maxBytes = DEFAULT_LIMITS.maxFileBytes }: DownloadOptions,
 ): Promise<void> {
   let done = file.size;
   const length = contentLength(response);
   const expected = length === undefined ? undefined : done + length;
   try {
     checkRoom(url, file, length ?? 0, { expected: expected ?? 0, maxBytes });
-    using progress = new Progress(label, expected);
+    using progress = new Progress(label, expected, sharedDisplay(), position);
     for await (const chunk of response.body as AsyncIterable<Buffer>) {
       checkSize(url, done + chunk.length, maxBytes);
       withKernelErrors(file.path, () => writeFully(file.fd, chunk, done));

@@ -129,6 +129,19 @@ describe('download progress', () => {
       assert.equal(lines.length, 4);
       assert.match(lines.join('\n'), /^a: \[=+\] 1 KB\/1 KB\nb: \[=+\] 2 KB\/2 KB\nc: \[=+\] 3 KB\/3 KB\n$/);
     });
+    it('goes by their positions, whichever began first', () => {
+      const record = recorder(true);
+      const late = new Progress('late', 1000, record.display, 1);
+      record.now = 1000;
+      late.update(500);
+      const early = new Progress('early', 2000, record.display, 0);
+      record.now = 2000;
+      early.update(1000);
+      assert.deepEqual(
+        screen(record.text).map((line) => line.split(':')[0]),
+        ['early', 'late'],
+      );
+    });
     it('makes room for messages above', () => {
       const record = recorder(true);
       const [a, b] = [record.progress(1000, 'a'), record.progress(2000, 'b')];

@@ -35,7 +35,8 @@ export class ProgressDisplay {
 
   add(bar: Progress): void {
     if (this.#bars.length === 0) this.#drawnAt = this.output.now();
-    this.#bars.push(bar);
+    const after = this.#bars.findIndex(({ position }) => position > bar.position);
+    this.#bars.splice(after < 0 ? this.#bars.length : after, 0, bar);
   }
 
   /** Redraws all bars, at most once a second unless `now`. */
@@ -103,6 +104,8 @@ export function besideProgress(write: () => void): void {
 
 /** Progress of one transfer of `total` bytes (undefined: nobody knows). Disposing of it ends one that failed. */
 export class Progress implements Disposable {
+  /** Bars are in this order, whoever began first; those of one position in the order they began. */
+  readonly position: number;
   readonly #label: string;
   readonly #total: number | undefined;
   readonly #display: ProgressDisplay;
@@ -112,7 +115,13 @@ export class Progress implements Disposable {
   #said = '';
 
   /** @param label What is being done, e.g. `Downloading ACI`. */
-  constructor(label: string, total: number | undefined, display: ProgressDisplay = sharedDisplay()) {
+  constructor(
+    label: string,
+    total: number | undefined,
+    display: ProgressDisplay = sharedDisplay(),
+    position = 0,
+  ) {
+    this.position = position;
     this.#label = label;
     this.#total = total;
     this.#display = display;

@@ -110,7 +110,14 @@ async function downloadImage(
   }
   logger.debug(`fetching image from ${text}`);
   const label = progressLabel(context, 'Downloading ACI', url);
-  using found = await download(url, { data: store.data, logger, http, label, etag: stored?.etag ?? '' });
+  using found = await download(url, {
+    data: store.data,
+    logger,
+    http,
+    label,
+    position: context.position ?? 0,
+    etag: stored?.etag ?? '',
+  });
   if (found === undefined) {
     if (stored === undefined) throw new FetchError('http-status', 'bad HTTP status code: 304');
     store.touch(stored.key);
@@ -165,8 +172,10 @@ function httpOptions(context: FetchContext, text: string, cookies: CookieJar): H
 }
 
 /** `what` with the name of the file, where several are shown. */
-function progressLabel({ several = false }: FetchContext, what: string, url: URL): string {
-  return several ? `${what} ${printable(path.posix.basename(url.pathname)).slice(0, MAX_LABEL)}` : what;
+function progressLabel({ position }: FetchContext, what: string, url: URL): string {
+  return position !== undefined
+    ? `${what} ${printable(path.posix.basename(url.pathname)).slice(0, MAX_LABEL)}`
+    : what;
 }
 
 const MAX_LABEL = 30;
