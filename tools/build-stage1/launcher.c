@@ -19,8 +19,8 @@
 #error "the launcher is written for x86-64"
 #endif
 
-enum { SYS_read = 0, SYS_write = 1, SYS_open = 2, SYS_brk = 12, SYS_fork = 57, SYS_execve = 59, SYS_wait4 = 61 };
-enum { SYS_exit_group = 231, SYS_close_range = 436, O_RDONLY = 0, O_WRONLY = 1 };
+enum { SYS_read = 0, SYS_write = 1, SYS_open = 2, SYS_brk = 12, SYS_nanosleep = 35, SYS_fork = 57, SYS_execve = 59 };
+enum { SYS_wait4 = 61, SYS_exit_group = 231, SYS_close_range = 436, O_RDONLY = 0, O_WRONLY = 1 };
 enum { AT_NULL = 0, AT_EXECFN = 31, EXIT_FAILURE = 254 };
 enum { PATH_SIZE = 4096, OWN_ARGUMENTS = 7 };
 
@@ -103,22 +103,28 @@ static const char **with_extensions(const char **environment, const char *self) 
 #ifndef TOOL
 static char text[PATH_SIZE], control[2 * PATH_SIZE];
 
-/* Moves this process to where it is, in the tree of cgroups that is mounted at `mount`. */
+/* How often, and how long apart, the process that goes ahead moves: until some 50 ms after its start. */
+enum { MOVES = 6 };
+static const long between_moves[2] = {0, 5000000};
+
+/* Moves this process to where it is, again and again, in the tree of cgroups that is mounted at `mount`. */
 static int move_nowhere(const char *mount, const char *path) {
   char *end = control;
   const char *name = "/cgroup.procs";
-  long fd;
+  long fd, moves = 0;
   while (*mount) *end++ = *mount++;
   while (*path && *path != '\n') *end++ = *path++;
   while (*name) *end++ = *name++;
   *end = 0;
   fd = system_call(SYS_open, (long)control, O_WRONLY, 0);
-  return fd >= 0 && system_call(SYS_write, fd, (long)"0", 1) == 1;
+  while (moves < MOVES && fd >= 0 && system_call(SYS_write, fd, (long)"0", 1) == 1)
+    if (++moves < MOVES) system_call(SYS_nanosleep, (long)between_moves, 0, 0);
+  return moves > 0;
 }
 
 /*
- * The first process in a while that changes its cgroup waits some 10 ms until all processors know of it, those after it
- * do not. A pod's first process is about to: a child that nobody waits for goes ahead, while node starts.
+ * The first process in a while that changes its cgroup waits some 10 ms until all processors know of it, those in the
+ * 15 ms after it do not. A pod's first process is about to: a child that nobody waits for goes ahead while node starts.
  * docs/decisions/0005-waiting-for-cgroups.md
  */
 static void send_ahead(void) {
