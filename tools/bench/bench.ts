@@ -25,6 +25,8 @@ async function report(row: Row): Promise<boolean> {
   if (budget === undefined) throw new Error(`budgets.json: no budget of ${row.name}`);
   const title = `${row.name.padEnd(13)} ${row.title.padEnd(52)}`;
   const limit = `budget ${budget.limit} ${budget.unit}`;
+  // What the build, or the row before, has written goes to the disk now, not while this row is measured.
+  spawnSync('sync');
   try {
     const { value, detail } = await row.measure();
     const within = value <= budget.limit;
