@@ -20,13 +20,22 @@ const budgets = readJson<Record<string, Budget>>(path.join(import.meta.dirname, 
 /** Set in the copy of this process that has a mount namespace of its own. */
 const INSIDE = 'RKT_BENCH_INSIDE';
 
+/**
+ * The same state of the machine for each row: nothing to be written to the disk, and none of the cgroups that pods
+ * leave in the kernel as long as a page of theirs is cached. With 300 of those a pod starts 80 ms later. Each row warms
+ * its caches up again before it measures.
+ */
+function startAlike(): void {
+  spawnSync('sync');
+  fs.writeFileSync('/proc/sys/vm/drop_caches', '3');
+}
+
 async function report(row: Row): Promise<boolean> {
   const budget = budgets[row.name];
   if (budget === undefined) throw new Error(`budgets.json: no budget of ${row.name}`);
   const title = `${row.name.padEnd(13)} ${row.title.padEnd(52)}`;
   const limit = `budget ${budget.limit} ${budget.unit}`;
-  // What the build, or the row before, has written goes to the disk now, not while this row is measured.
-  spawnSync('sync');
+  startAlike();
   try {
     const { value, detail } = await row.measure();
     const within = value <= budget.limit;
