@@ -17,6 +17,7 @@ import { writeFully } from '../unpack/file-content.ts';
 import type { ArchiveLimits } from '../unpack/limits.ts';
 import { TarReader } from '../unpack/tar-reader.ts';
 import { LayerCollector, type UnpackedLayer } from './layer-entries.ts';
+import { LayerIndexWriter } from './layer-index.ts';
 import { openStoredLayer, storeLayer } from './layer-store.ts';
 
 /** Where a layer goes and what it may cost. */
@@ -77,11 +78,14 @@ async function unpackLayer(
 ): Promise<UnpackedLayer> {
   const { digest, diffId } = layer;
   const archive = path.join(scratch, name);
+  const index = `${archive}.index`;
   const archiveFd = createFile(archive);
+  const indexFd = createFile(index);
   const sizeBytes = fstatSync(fd).size;
   const writer = blobWriter(archiveFd, archive, inThread ? sizeBytes * USUAL_RATIO : 0, 'sha256');
   try {
-    const collector = new LayerCollector(limits);
+    const entries = new LayerIndexWriter(indexFd, index);
+    const collector = new LayerCollector(limits, (entry) => entries.add(entry));
     const tar = new TarReader(collector, limits);
     if (sizeBytes > 0) {
       for await (const bytes of decompressed({ fd, sizeBytes }, compressionOf(fd, layer), limits, progress)) {
@@ -92,16 +96,19 @@ async function unpackLayer(
     }
     // An empty layer is one without files.
     if (writer.bytesWritten > 0) tar.end();
+    collector.end();
+    entries.finish();
     const found = `sha256:${writer.finish()}`;
     if (diffId !== undefined && diffId !== found) {
       refuse('digest-mismatch', `layer ${digest} holds ${found}, but the image config says ${diffId}`);
     }
-    return { entries: collector.entries, archive };
+    return { entries: collector.count, index, archive };
   } catch (error) {
     writer.abort();
     throw error;
   } finally {
     closeSync(archiveFd);
+    closeSync(indexFd);
   }
 }
 
