@@ -1,7 +1,7 @@
 // Brings one layer into the store and takes it apart: nothing of it is read before its digest was right, and nothing
 // used before its content is what the image config says. Runs in stage0.
 
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, ftruncateSync, openSync, readSync } from 'node:fs';
 import path from 'node:path';
 
 import { withKernelErrors } from '@rkt/linux/errno';
@@ -56,17 +56,36 @@ async function download(
   const temporary = path.join(scratch, `${name}.layer`);
   const fd = createFile(temporary);
   try {
-    let received = 0;
-    await using stream = await image.openLayer(layer);
+    while (!(await write(image, layer, { fd, temporary, progress }))) ftruncateSync(fd, 0);
+    storeLayer(data, layer.digest, temporary);
+    return fd;
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+/** False when what came was wrong and somebody else can be asked. */
+async function write(
+  image: OciImage,
+  layer: OciLayer,
+  {
+    fd,
+    temporary,
+    progress,
+  }: { readonly fd: number; readonly temporary: string; readonly progress: () => void },
+): Promise<boolean> {
+  await using stream = await image.openLayer(layer);
+  let received = 0;
+  try {
     for await (const chunk of stream) {
       withKernelErrors(temporary, () => writeFully(fd, chunk, received));
       received += chunk.length;
       progress();
     }
-    storeLayer(data, layer.digest, temporary);
-    return fd;
+    return true;
   } catch (error) {
-    closeSync(fd);
+    if (stream.hasOther) return false;
     throw error;
   }
 }
