@@ -65,7 +65,7 @@ async function discover(
   { insecure, debug }: GlobalFlags,
   { insecureAllowHttp }: TrustFlags,
   env: Readonly<Record<string, string>>,
-): Promise<string[]> {
+): Promise<readonly string[]> {
   const logger = createLogger({ prefix: 'pubkey', debug });
   try {
     return await discoverKeys(prefix, {
@@ -74,9 +74,7 @@ async function discover(
       // A key is public (contract stage0 2.4).
       auth: new Map(),
       env,
-      tried: (tried, reason) => {
-        if (debug) logger.error(`meta tag 'ac-discovery-pubkeys' not found on ${tried}`, reason);
-      },
+      ...(debug && { debug: logger }),
     });
   } catch (error) {
     throw new CommandError('error determining key location', error);

@@ -97,9 +97,10 @@ async function convertLayers(
   manifest: string,
   options: ConvertOptions,
 ): Promise<ImageKey> {
+  const { limits = DEFAULT_LIMITS } = options;
   using scratch = new Scratch(casTmpDir(context.store.data));
   const layers = await receiveLayers(context, image, scratch.directory, options);
-  const merged = mergeLayers(layers);
+  const merged = mergeLayers(layers, limits);
   return await importConverted(context, image, manifest, options, (sink) => writeMerged(merged, sink));
 }
 
@@ -134,7 +135,7 @@ async function receiveLayers(
       const name = String(next);
       next += 1;
       const unpacked = await receiveLayer(image, layer, { ...receiving, name, inThread: layer === largest });
-      entries += unpacked.entries.length;
+      entries += unpacked.entries;
       if (entries > limits.maxEntries)
         exceed('max-image-entries', `more than ${limits.maxEntries} entries in the layers of the image`);
       received.set(layer.digest, unpacked);

@@ -1,5 +1,5 @@
 // The entries of one layer as conversion needs them: everything but the contents of files, and where those are in the
-// uncompressed archive. Pure; runs in stage0.
+// uncompressed archive. Runs in stage0.
 
 import { type BytePath, readable } from '../unpack/byte-path.ts';
 import { cleanEntryName, cleanLinkName } from '../unpack/entry-policy.ts';
@@ -22,16 +22,29 @@ export interface LayerEntry {
 
 /** What a layer holds. */
 export interface UnpackedLayer {
-  readonly entries: readonly LayerEntry[];
+  /** How many entries its archive has. */
+  readonly entries: number;
+  /** The file of their {@link LayerIndexWriter index}. */
+  readonly index: string;
   /** The file of the uncompressed archive. */
   readonly archive: string;
 }
 
-const NO_NAME = Buffer.alloc(0);
+// Go rkt's links to what an app has for a terminal: every layer without one of these gets it.
+const DEVICE_LINKS = [
+  ['dev/stdin', '/proc/self/fd/0'],
+  ['dev/stdout', '/dev/console'],
+  ['dev/stderr', '/dev/console'],
+  ['dev/fd', '/proc/self/fd'],
+] as const;
 
-/** An {@link EntrySink} that collects entries; it is told of each piece of the archive before the reader is. */
+/** An {@link EntrySink} that hands on entries; it is told of each piece of the archive before the reader is. */
 export class LayerCollector implements EntrySink {
-  readonly entries: LayerEntry[] = [];
+  /** How many entries the archive has so far. */
+  count = 0;
+  readonly #take: (entry: LayerEntry) => void;
+  readonly #wantedLinks = new Map<BytePath, string>(DEVICE_LINKS);
+  #entry: Omit<LayerEntry, 'offset' | 'storedBytes'> | undefined;
   readonly #limits: ArchiveLimits;
   // Of the current piece: where it is in memory, where in the archive, and where the next one will be. Its memory may be
   // gone when the next one comes.
@@ -42,8 +55,10 @@ export class LayerCollector implements EntrySink {
   #offset = 0;
   #stored = 0;
 
-  constructor(limits: ArchiveLimits) {
+  /** @param take Gets each entry once it is complete. */
+  constructor(limits: ArchiveLimits, take: (entry: LayerEntry) => void) {
     this.#limits = limits;
+    this.#take = take;
   }
 
   /** The reader gets `bytes` next. */
@@ -64,10 +79,7 @@ export class LayerCollector implements EntrySink {
     if (entry.type === 'symlink' && entry.linkName.length === 0)
       refuse('bad-archive', `symbolic link ${readable(path)} has no target`);
     this.#stored = 0;
-    // The name has become the path, and small buffers keep the large ones alive that they were cut from.
-    const linkName = entry.type === 'symlink' ? copyOf(entry.linkName) : NO_NAME;
-    const kept = { ...entry, name: NO_NAME, linkName };
-    this.entries.push({ path, entry: kept, target, offset: 0, storedBytes: 0 });
+    this.#entry = { path, entry, target };
   }
 
   // What comes is a part of the piece, and all of a file lies together.
@@ -77,16 +89,44 @@ export class LayerCollector implements EntrySink {
   }
 
   endEntry(): void {
-    const last = this.entries.at(-1);
-    if (this.#stored === 0 || last === undefined) return;
-    this.entries[this.entries.length - 1] = { ...last, offset: this.#offset, storedBytes: this.#stored };
+    if (this.#entry === undefined) return;
+    this.count += 1;
+    this.#wantedLinks.delete(this.#entry.path);
+    const offset = this.#stored === 0 ? 0 : this.#offset;
+    this.#take({ ...this.#entry, offset, storedBytes: this.#stored });
+    this.#entry = undefined;
+  }
+
+  /** The archive is complete. */
+  end(): void {
+    for (const [path, target] of this.#wantedLinks) {
+      const entry = madeEntry('symlink', 0o777, Buffer.from(target));
+      this.#take({ path, entry, target: '', offset: 0, storedBytes: 0 });
+    }
   }
 }
 
-function copyOf(bytes: Buffer): Buffer {
-  const copy = Buffer.allocUnsafeSlow(bytes.length);
-  bytes.copy(copy);
-  return copy;
+/** What no entry of an archive names: owned by root, without a time. */
+export function madeEntry(
+  type: 'directory' | 'symlink',
+  mode: number,
+  linkName: Buffer = Buffer.alloc(0),
+): TarEntry {
+  return {
+    type,
+    name: Buffer.alloc(0),
+    linkName,
+    mode,
+    uid: 0,
+    gid: 0,
+    size: 0,
+    mtimeNs: 0n,
+    atimeNs: undefined,
+    devMajor: 0,
+    devMinor: 0,
+    xattrs: undefined,
+    sparse: undefined,
+  };
 }
 
 // Tools that make layers write absolute names now and then; all of docker's world takes them as relative to the root.

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 
 import type { LayerEntry } from './layer-entries.ts';
-import { MergedTree } from './merged-tree.ts';
+import { type EntrySource, type MergedEntry, MergedTree } from './merged-tree.ts';
 import { whiteoutOf } from './whiteout.ts';
 
 type Line = `${'f' | 'd'} ${string}` | `${'h' | 'l'} ${string} ${string}`;
@@ -38,14 +38,19 @@ function layer(...lines: readonly Line[]): LayerEntry[] {
   });
 }
 
-/** `PATH@LAYER` of what is left, in order, without the links of /dev. `layer` is where the content is. */
+/** Merges; positions are those in the arrays. */
+function merged(layers: readonly LayerEntry[][], maxEntries = 1000): MergedEntry[] {
+  const at = ({ layer: number, position }: EntrySource): LayerEntry =>
+    layers[number]?.[position] as LayerEntry;
+  const tree = new MergedTree({ read: at, maxEntries });
+  for (const [number, each] of layers.entries())
+    tree.apply({ entries: () => each.entries(), at: (position) => at({ layer: number, position }) });
+  return [...tree.entries()];
+}
+
+/** `PATH@LAYER` of what is left, in order. `layer` is where the content is, `-` for directories without an entry. */
 function merge(...layers: readonly LayerEntry[][]): string[] {
-  const tree = new MergedTree();
-  for (const each of layers) tree.apply(each);
-  return tree
-    .entries()
-    .filter(({ path }) => !/^dev(\/|$)/.test(path))
-    .map(({ path, inode }) => `${path}@${inode.layer}`);
+  return merged(layers).map(({ path, source }) => `${path}@${source?.layer ?? '-'}`);
 }
 
 describe('merged layers', () => {
@@ -54,7 +59,7 @@ describe('merged layers', () => {
   });
   it('puts directories before what is in them', () => {
     assert.deepEqual(merge(layer('d d', 'f d/a'), layer('f d/b')), ['d@0', 'd/b@1', 'd/a@0']);
-    assert.deepEqual(merge(layer('f x/y/z')), ['x@0', 'x/y@0', 'x/y/z@0']);
+    assert.deepEqual(merge(layer('f x/y/z')), ['x@-', 'x/y@-', 'x/y/z@0']);
   });
   it('takes away what a whiteout names, and everything below it', () => {
     assert.deepEqual(merge(layer('d d', 'f d/a', 'f e'), layer('f .wh.d')), ['e@0']);
@@ -93,7 +98,7 @@ describe('merged layers', () => {
     ]);
     assert.deepEqual(merge(layer('l up ../../..', 'l etc /etc2'), layer('f up/x', 'f etc/y')), [
       'x@1',
-      'etc2@1',
+      'etc2@-',
       'etc2/y@1',
       'up@0',
       'etc@0',
@@ -111,22 +116,34 @@ describe('merged layers', () => {
     assert.throws(() => merge(layer('f a'), layer('f .wh.a', 'h b a')), { code: 'bad-archive' });
     assert.throws(() => merge(layer('d d'), layer('h b d')), { code: 'unsafe-entry' });
   });
-  it('adds the links of /dev unless the top layer has its own', () => {
-    const paths = (...layers: readonly LayerEntry[][]): string[] => {
-      const tree = new MergedTree();
-      for (const each of layers) tree.apply(each);
-      return tree.entries().map(({ path, inode }) => `${path} ${inode.entry.linkName.toString()}`);
-    };
-    assert.deepEqual(paths(layer('f a')), [
-      'a ',
-      'dev ',
-      'dev/stdin /proc/self/fd/0',
-      'dev/stdout /dev/console',
-      'dev/stderr /dev/console',
-      'dev/fd /proc/self/fd',
+  it('names the first of several names', () => {
+    const firsts = merged([layer('f a', 'h b a'), layer('h c b')]).map(
+      ({ path, firstName }) => `${path} ${firstName}`,
+    );
+    assert.deepEqual(firsts, ['c undefined', 'a c', 'b c']);
+  });
+  it('forgets what a directory held that is replaced and made again', () => {
+    assert.deepEqual(merge(layer('d d', 'd d/e', 'f d/e/x'), layer('f .wh.d'), layer('d d/e')), [
+      'd@-',
+      'd/e@2',
     ]);
-    assert.ok(paths(layer('d dev', 'l dev/stdin x')).includes('dev/stdin x'));
-    assert.ok(paths(layer('d dev', 'l dev/stdin x'), layer('f a')).includes('dev/stdin /proc/self/fd/0'));
+    assert.deepEqual(merge(layer('f a', 'd d', 'f d/x'), layer('h d a'), layer('f .wh.d', 'f d/y')), [
+      'd@-',
+      'd/y@2',
+      'a@0',
+    ]);
+  });
+  it('removes trees of any depth', () => {
+    const deep = Array.from({ length: 60 }, () => 'a').join('/');
+    const lines = Array.from({ length: 300 }, (_, index): Line[] => [
+      `f ${index === 0 ? '' : `l${index - 1}/`}${deep}/x`,
+      `l l${index} ${index === 0 ? '' : `l${index - 1}/`}${deep}`,
+    ]);
+    assert.deepEqual(merged([layer(...lines.slice(0, 250).flat()), layer('f .wh..wh..opq')], 100_000), []);
+  });
+  it('counts directories that only names imply', () => {
+    assert.throws(() => merged([layer('f a/b/c/d/e/f/g/h/i/j/k')], 4), { code: 'limit-exceeded' });
+    assert.equal(merged([layer('f a/b/c/d')], 4).length, 4);
   });
 });
 

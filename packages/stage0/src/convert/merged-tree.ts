@@ -1,163 +1,219 @@
 // The file system that layers make, one applied on top of the other, in memory: what is left in the end, and from where
 // (contract stage0 5.5, OCI image-spec layer.md). Pure; runs in stage0.
 //
-// Symbolic links are followed as a process would whose root the image is; nothing of the host is ever looked at.
+// Symbolic links are followed as a process would whose root the image is; nothing of the host is ever looked at. Of an
+// entry only numbers are kept, and where it stands in the index of its layer.
 
 import { baseOf, type BytePath, parentOf, readable } from '../unpack/byte-path.ts';
-import { refuse } from '../unpack/errors.ts';
-import type { TarEntry } from '../unpack/tar-entry.ts';
+import { exceed, refuse } from '../unpack/errors.ts';
+import { MAX_NAME_BYTES } from '../unpack/limits.ts';
 import type { LayerEntry } from './layer-entries.ts';
+import type { LayerIndex } from './layer-index.ts';
+import { PagedNumbers } from './paged.ts';
+import { NO_PATH, PathTable, ROOT_PATH } from './path-table.ts';
 import { whiteoutOf } from './whiteout.ts';
 
-/** A file, whatever its names. */
-export interface Inode {
-  readonly entry: TarEntry;
-  /** The layer that has its content, base 0. */
+/** Where an entry stands. */
+export interface EntrySource {
+  /** Base 0. */
   readonly layer: number;
-  readonly offset: number;
-  readonly storedBytes: number;
-}
-
-interface Node {
-  inode: Inode;
-  /** Where the entry that gave it this name stands. */
-  layer: number;
-  order: number;
-  /** The last layer that put it, or something below it, here. */
-  touched: number;
-  /** Of directories. */
-  readonly children: Map<BytePath, Node> | undefined;
+  /** In the index of the layer. */
+  readonly position: number;
 }
 
 /** A file or directory of the merged tree. */
 export interface MergedEntry {
   readonly path: BytePath;
-  readonly inode: Inode;
-  readonly parent: MergedEntry | undefined;
-  readonly layer: number;
-  readonly order: number;
+  /** The entry that has its content. There is none for a directory that only the names of others imply. */
+  readonly source: EntrySource | undefined;
+  /** Of a further name of a file: the one that came first. */
+  readonly firstName: BytePath | undefined;
+}
+
+/** How a tree is merged. */
+export interface MergeOptions {
+  /** Reads an entry of a layer that was applied. */
+  readonly read: (source: EntrySource) => LayerEntry;
+  /** Files and directories there may be, those included that only names imply. */
+  readonly maxEntries: number;
 }
 
 const MAX_LINKS = 255;
-const IMPLIED_MODE = 0o755;
+const MAX_KEPT_TARGETS = 1000;
+// The root, /dev and four links in it, which every image has.
+const OWN_PATHS = 6;
 
 /** Takes layers, base first. */
 export class MergedTree {
-  readonly #root: Node = {
-    inode: inodeOf(made('directory', IMPLIED_MODE), -1),
-    ...place(-1, 0),
-    children: new Map(),
-  };
-  #layer = -1;
+  readonly #options: MergeOptions;
+  readonly #paths = new PathTable();
+  // By path: its file, the entry that gave the file this name, and the last layer that put it, or something below it,
+  // here.
+  readonly #file = uint32();
+  readonly #layer = uint32();
+  readonly #order = float64();
+  readonly #touched = uint32();
+  // By file, whatever its names. File 0 is every directory that only names imply.
+  readonly #kind = new PagedNumbers((length) => new Uint8Array(length));
+  readonly #source = uint32();
+  readonly #position = float64();
+  #files = IMPLIED_DIRECTORY;
+  // Layers count from 1 here, so that 0 is none.
+  #current = 0;
+  /** Directories that lost what was below. */
+  #cleared = new Set<number>();
+  readonly #targets = new Map<number, BytePath>();
 
-  /** Puts the next layer on top. @throws UnpackError `unsafe-entry`, `bad-archive` */
-  apply(entries: readonly LayerEntry[]): void {
-    this.#layer += 1;
-    for (const [order, entry] of entries.entries()) {
+  constructor(options: MergeOptions) {
+    this.#options = options;
+    this.#kind.set(IMPLIED_DIRECTORY, KIND.directory);
+  }
+
+  /** Puts the next layer on top. @throws UnpackError `unsafe-entry`, `bad-archive`, `limit-exceeded` */
+  apply(index: LayerIndex): void {
+    this.#current += 1;
+    this.#cleared = new Set();
+    for (const [position, entry] of index.entries()) {
       const whiteout = whiteoutOf(entry.path);
-      if (whiteout === undefined) this.#put(entry, order);
+      if (whiteout === undefined) this.#put(entry, position);
       else if (whiteout.kind === 'opaque') this.#clear(this.#find(whiteout.path)?.at(-1));
       else this.#remove(this.#find(parentOf(whiteout.path))?.at(-1), baseOf(whiteout.path));
     }
-    this.#addDeviceLinks(entries);
   }
 
   /** Everything below the root: files of the top layer first, and no entry before the directory it is in. */
-  entries(): MergedEntry[] {
-    const all: MergedEntry[] = [];
-    const stack: { node: Node; entry: MergedEntry | undefined }[] = [{ node: this.#root, entry: undefined }];
-    for (let at = stack.pop(); at !== undefined; at = stack.pop()) {
-      for (const [name, child] of at.node.children ?? []) {
-        const path = at.entry === undefined ? name : `${at.entry.path}/${name}`;
-        const { inode, layer, order } = child;
-        const entry: MergedEntry = { path, inode, parent: at.entry, layer, order };
-        all.push(entry);
-        if (child.children !== undefined) stack.push({ node: child, entry });
-      }
+  *entries(): Generator<MergedEntry, void, undefined> {
+    const firstNames = uint32();
+    for (const path of this.#parentsFirst(this.#sorted())) {
+      const file = this.#file.get(path);
+      const first = firstNames.get(file);
+      if (first === NO_PATH) firstNames.set(file, path);
+      const isFurther = first !== NO_PATH && this.#kind.get(file) !== KIND.directory;
+      yield {
+        path: this.#paths.name(path),
+        source: file === IMPLIED_DIRECTORY ? undefined : this.#sourceOf(file),
+        firstName: isFurther ? this.#paths.name(first) : undefined,
+      };
     }
-    return parentsFirst(
-      all.sort((a, b) => b.layer - a.layer || a.order - b.order || (a.path < b.path ? -1 : 1)),
-    );
   }
 
-  #put({ path, entry, target, offset, storedBytes }: LayerEntry, order: number): void {
+  #sorted(): Uint32Array {
+    const all = new Uint32Array(this.#paths.last);
+    let count = 0;
+    const stack = [ROOT_PATH];
+    for (let at = stack.pop(); at !== undefined; at = stack.pop()) {
+      for (const child of this.#paths.children(at)) {
+        all[count] = child;
+        count += 1;
+        if (this.#isDirectory(child)) stack.push(child);
+      }
+    }
+    const layer = this.#layer;
+    const order = this.#order;
+    return all.subarray(0, count).sort((a, b) => layer.get(b) - layer.get(a) || order.get(a) - order.get(b));
+  }
+
+  *#parentsFirst(sorted: Uint32Array): Generator<number, void, undefined> {
+    const given = new Uint8Array(this.#paths.last + 1);
+    given[ROOT_PATH] = 1;
+    for (const path of sorted) {
+      const chain: number[] = [];
+      for (let at = path; given[at] === 0; at = this.#paths.parent(at)) chain.push(at);
+      for (const at of chain.reverse()) {
+        given[at] = 1;
+        yield at;
+      }
+    }
+  }
+
+  #put({ path, entry, target }: LayerEntry, position: number): void {
     // What a layer says of the root itself has no place in an image.
     if (path === '') {
       if (entry.type !== 'directory') refuse('unsafe-entry', 'the root of the image is not a directory');
       return;
     }
-    const above = this.#findOrMake(parentOf(path), order);
-    const parent = above.at(-1) as Node;
+    const above = this.#findOrMake(parentOf(path), position);
+    const directory = above.at(-1) as number;
     const name = baseOf(path);
-    const existing = parent.children?.get(name);
-    const where = place(this.#layer, order);
-    if (entry.type === 'hardlink') {
-      const { inode } = this.#linked(path, target);
-      if (existing?.inode === inode) Object.assign(existing, where);
-      else parent.children?.set(name, { inode, ...where, children: undefined });
-    } else {
-      const inode = { entry, layer: this.#layer, offset, storedBytes };
-      if (entry.type === 'directory' && existing?.children !== undefined) {
-        Object.assign(existing, { inode, ...where });
-      } else {
-        const children = entry.type === 'directory' ? new Map<BytePath, Node>() : undefined;
-        parent.children?.set(name, { inode, ...where, children });
+    const file =
+      entry.type === 'hardlink' ? this.#linked(path, target) : this.#newFile(kindOf(entry.type), position);
+    const existing = this.#paths.find(directory, name);
+    const keepsChildren = this.#kind.get(file) === KIND.directory;
+    if (existing !== NO_PATH && !keepsChildren) this.#paths.empty(existing);
+    this.#name(directory, name, file, position);
+    for (const at of above) this.#touched.set(at, this.#current);
+  }
+
+  #newFile(kind: number, position: number): number {
+    this.#files += 1;
+    this.#kind.set(this.#files, kind);
+    this.#source.set(this.#files, this.#current);
+    this.#position.set(this.#files, position);
+    return this.#files;
+  }
+
+  #name(directory: number, name: BytePath, file: number, order: number): number {
+    const path = this.#paths.link(directory, name);
+    const { maxEntries } = this.#options;
+    if (this.#paths.last > maxEntries + OWN_PATHS)
+      exceed('max-image-entries', `more than ${maxEntries} files and directories in the layers of the image`);
+    this.#file.set(path, file);
+    this.#layer.set(path, this.#current);
+    this.#order.set(path, order);
+    this.#touched.set(path, this.#current);
+    return path;
+  }
+
+  #linked(path: BytePath, target: BytePath): number {
+    const subject = `hard link ${readable(path)} to ${readable(target)}`;
+    const directory = this.#find(parentOf(target))?.at(-1);
+    const found = directory === undefined ? NO_PATH : this.#paths.find(directory, baseOf(target));
+    if (found === NO_PATH) return refuse('bad-archive', `${subject}: no such entry before it`);
+    if (this.#isDirectory(found)) refuse('unsafe-entry', `${subject}: target is a directory`);
+    return this.#file.get(found);
+  }
+
+  // Whiteouts are about the layers below, wherever they stand among the entries of their own. Once a directory has lost
+  // what was below, nothing of that can come back within the layer.
+  #clear(directory: number | undefined): void {
+    const stack = directory === undefined ? [] : [directory];
+    for (let at = stack.pop(); at !== undefined; at = stack.pop()) {
+      if (this.#cleared.has(at)) continue;
+      this.#cleared.add(at);
+      for (const child of this.#paths.children(at)) {
+        if (this.#touched.get(child) === this.#current) stack.push(child);
+        else this.#paths.unlink(child);
       }
     }
-    for (const node of above) node.touched = this.#layer;
   }
 
-  #linked(path: BytePath, target: BytePath): Node {
-    const subject = `hard link ${readable(path)} to ${readable(target)}`;
-    const node = this.#find(parentOf(target))?.at(-1)?.children?.get(baseOf(target));
-    if (node === undefined) return refuse('bad-archive', `${subject}: no such entry before it`);
-    if (node.children !== undefined) refuse('unsafe-entry', `${subject}: target is a directory`);
-    return node;
-  }
-
-  #clear(directory: Node | undefined): void {
-    for (const name of directory?.children?.keys() ?? []) this.#remove(directory, name);
-  }
-
-  // Whiteouts are about the layers below, wherever they stand among the entries of their own.
-  #remove(directory: Node | undefined, name: BytePath): void {
-    const node = directory?.children?.get(name);
-    if (node === undefined) return;
-    if (node.touched !== this.#layer) directory?.children?.delete(name);
-    else this.#clear(node);
-  }
-
-  // Go rkt's links to what an app has for a terminal.
-  #addDeviceLinks(entries: readonly LayerEntry[]): void {
-    const named = new Set(entries.map(({ path }) => path));
-    for (const [index, [path, target]] of DEVICE_LINKS.entries()) {
-      if (named.has(path)) continue;
-      const entry = { ...made('symlink', 0o777), linkName: Buffer.from(target) };
-      this.#put({ path, entry, target: '', offset: 0, storedBytes: 0 }, entries.length + index);
-    }
+  #remove(directory: number | undefined, name: BytePath): void {
+    const path = directory === undefined ? NO_PATH : this.#paths.find(directory, name);
+    if (path === NO_PATH) return;
+    if (this.#touched.get(path) === this.#current) this.#clear(path);
+    else this.#paths.unlink(path);
   }
 
   // The directory at `path` behind those above it, the root first; undefined when there is none.
-  #find(path: BytePath): Node[] | undefined {
-    const { nodes, missing } = this.#walk(path);
-    return missing.length === 0 && nodes.at(-1)?.children !== undefined ? nodes : undefined;
+  #find(path: BytePath): number[] | undefined {
+    const { found, missing } = this.#walk(path);
+    return missing.length === 0 && this.#isDirectory(found.at(-1) as number) ? found : undefined;
   }
 
-  #findOrMake(path: BytePath, order: number): Node[] {
-    const { nodes, missing } = this.#walk(path);
-    if (nodes.at(-1)?.children === undefined)
+  #findOrMake(path: BytePath, order: number): number[] {
+    const { found, missing } = this.#walk(path);
+    if (!this.#isDirectory(found.at(-1) as number))
       refuse('unsafe-entry', `${readable(path)} is needed as a directory but is none`);
     for (const name of missing) {
-      const inode = inodeOf(made('directory', IMPLIED_MODE), this.#layer);
-      const node: Node = { inode, ...place(this.#layer, order), children: new Map() };
-      nodes.at(-1)?.children?.set(name, node);
-      nodes.push(node);
+      // A link may lead to a name that no entry could have.
+      if (name.length > MAX_NAME_BYTES) refuse('unsafe-entry', `${readable(path)}: file name too long`);
+      found.push(this.#name(found.at(-1) as number, name, IMPLIED_DIRECTORY, order));
     }
-    return nodes;
+    return found;
   }
 
-  #walk(path: BytePath): { nodes: Node[]; missing: BytePath[] } {
-    const nodes = [this.#root];
+  #walk(path: BytePath): { found: number[]; missing: BytePath[] } {
+    const found = [ROOT_PATH];
     const missing: BytePath[] = [];
     const names = path.split('/').reverse();
     let links = 0;
@@ -165,69 +221,58 @@ export class MergedTree {
       if (name === '' || name === '.') continue;
       if (name === '..') {
         if (missing.length > 0) missing.pop();
-        else if (nodes.length > 1) nodes.pop();
+        else if (found.length > 1) found.pop();
         continue;
       }
-      const node = missing.length > 0 ? undefined : nodes.at(-1)?.children?.get(name);
-      if (node === undefined) {
+      const at = missing.length > 0 ? NO_PATH : this.#paths.find(found.at(-1) as number, name);
+      if (at === NO_PATH) {
         // Below a file there is nothing, and nothing can be made.
-        if (nodes.at(-1)?.children === undefined) return { nodes, missing };
+        if (!this.#isDirectory(found.at(-1) as number)) return { found, missing };
         missing.push(name);
-      } else if (node.inode.entry.type === 'symlink') {
+      } else if (this.#kind.get(this.#file.get(at)) === KIND.symlink) {
         links += 1;
         if (links > MAX_LINKS) refuse('unsafe-entry', `${readable(path)}: too many symbolic links`);
-        const target = node.inode.entry.linkName.toString('latin1');
-        if (target.startsWith('/')) nodes.length = 1;
+        const target = this.#targetOf(this.#file.get(at));
+        if (target.startsWith('/')) found.length = 1;
         names.push(...target.split('/').reverse());
       } else {
-        nodes.push(node);
+        found.push(at);
       }
     }
-    return { nodes, missing };
+    return { found, missing };
+  }
+
+  // Layers write through the same few links again and again.
+  #targetOf(symlink: number): BytePath {
+    const known = this.#targets.get(symlink);
+    if (known !== undefined) return known;
+    const target = this.#options.read(this.#sourceOf(symlink)).entry.linkName.toString('latin1');
+    if (this.#targets.size >= MAX_KEPT_TARGETS) this.#targets.clear();
+    this.#targets.set(symlink, target);
+    return target;
+  }
+
+  #sourceOf(file: number): EntrySource {
+    return { layer: this.#source.get(file) - 1, position: this.#position.get(file) };
+  }
+
+  #isDirectory(path: number): boolean {
+    return this.#kind.get(this.#file.get(path)) === KIND.directory;
   }
 }
 
-const DEVICE_LINKS = [
-  ['dev/stdin', '/proc/self/fd/0'],
-  ['dev/stdout', '/dev/console'],
-  ['dev/stderr', '/dev/console'],
-  ['dev/fd', '/proc/self/fd'],
-] as const;
+const IMPLIED_DIRECTORY = 0;
+const KIND = { other: 0, directory: 1, symlink: 2 } as const;
 
-function parentsFirst(sorted: readonly MergedEntry[]): MergedEntry[] {
-  const result = new Set<MergedEntry>();
-  const add = (entry: MergedEntry): void => {
-    if (result.has(entry)) return;
-    if (entry.parent !== undefined) add(entry.parent);
-    result.add(entry);
-  };
-  for (const entry of sorted) add(entry);
-  return [...result];
+function kindOf(type: LayerEntry['entry']['type']): number {
+  if (type === 'directory') return KIND.directory;
+  return type === 'symlink' ? KIND.symlink : KIND.other;
 }
 
-function place(layer: number, order: number): { layer: number; order: number; touched: number } {
-  return { layer, order, touched: layer };
+function uint32(): PagedNumbers {
+  return new PagedNumbers((length) => new Uint32Array(length));
 }
 
-function inodeOf(entry: TarEntry, layer: number): Inode {
-  return { entry, layer, offset: 0, storedBytes: 0 };
-}
-
-// What no entry of an archive names: owned by root, without a time.
-function made(type: 'directory' | 'symlink', mode: number): TarEntry {
-  return {
-    type,
-    name: Buffer.alloc(0),
-    linkName: Buffer.alloc(0),
-    mode,
-    uid: 0,
-    gid: 0,
-    size: 0,
-    mtimeNs: 0n,
-    atimeNs: undefined,
-    devMajor: 0,
-    devMinor: 0,
-    xattrs: undefined,
-    sparse: undefined,
-  };
+function float64(): PagedNumbers {
+  return new PagedNumbers((length) => new Float64Array(length));
 }

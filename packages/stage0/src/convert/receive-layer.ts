@@ -1,7 +1,7 @@
 // Brings one layer into the store and takes it apart: nothing of it is read before its digest was right, and nothing
 // used before its content is what the image config says. Runs in stage0.
 
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, ftruncateSync, openSync, readSync } from 'node:fs';
 import path from 'node:path';
 
 import { withKernelErrors } from '@rkt/linux/errno';
@@ -17,6 +17,7 @@ import { writeFully } from '../unpack/file-content.ts';
 import type { ArchiveLimits } from '../unpack/limits.ts';
 import { TarReader } from '../unpack/tar-reader.ts';
 import { LayerCollector, type UnpackedLayer } from './layer-entries.ts';
+import { LayerIndexWriter } from './layer-index.ts';
 import { openStoredLayer, storeLayer } from './layer-store.ts';
 
 /** Where a layer goes and what it may cost. */
@@ -55,17 +56,36 @@ async function download(
   const temporary = path.join(scratch, `${name}.layer`);
   const fd = createFile(temporary);
   try {
-    let received = 0;
-    await using stream = await image.openLayer(layer);
+    while (!(await write(image, layer, { fd, temporary, progress }))) ftruncateSync(fd, 0);
+    storeLayer(data, layer.digest, temporary);
+    return fd;
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+/** False when what came was wrong and somebody else can be asked. */
+async function write(
+  image: OciImage,
+  layer: OciLayer,
+  {
+    fd,
+    temporary,
+    progress,
+  }: { readonly fd: number; readonly temporary: string; readonly progress: () => void },
+): Promise<boolean> {
+  await using stream = await image.openLayer(layer);
+  let received = 0;
+  try {
     for await (const chunk of stream) {
       withKernelErrors(temporary, () => writeFully(fd, chunk, received));
       received += chunk.length;
       progress();
     }
-    storeLayer(data, layer.digest, temporary);
-    return fd;
+    return true;
   } catch (error) {
-    closeSync(fd);
+    if (stream.hasOther) return false;
     throw error;
   }
 }
@@ -77,11 +97,14 @@ async function unpackLayer(
 ): Promise<UnpackedLayer> {
   const { digest, diffId } = layer;
   const archive = path.join(scratch, name);
+  const index = `${archive}.index`;
   const archiveFd = createFile(archive);
+  const indexFd = createFile(index);
   const sizeBytes = fstatSync(fd).size;
   const writer = blobWriter(archiveFd, archive, inThread ? sizeBytes * USUAL_RATIO : 0, 'sha256');
   try {
-    const collector = new LayerCollector(limits);
+    const entries = new LayerIndexWriter(indexFd, index);
+    const collector = new LayerCollector(limits, (entry) => entries.add(entry));
     const tar = new TarReader(collector, limits);
     if (sizeBytes > 0) {
       for await (const bytes of decompressed({ fd, sizeBytes }, compressionOf(fd, layer), limits, progress)) {
@@ -92,16 +115,19 @@ async function unpackLayer(
     }
     // An empty layer is one without files.
     if (writer.bytesWritten > 0) tar.end();
+    collector.end();
+    entries.finish();
     const found = `sha256:${writer.finish()}`;
     if (diffId !== undefined && diffId !== found) {
       refuse('digest-mismatch', `layer ${digest} holds ${found}, but the image config says ${diffId}`);
     }
-    return { entries: collector.entries, archive };
+    return { entries: collector.count, index, archive };
   } catch (error) {
     writer.abort();
     throw error;
   } finally {
     closeSync(archiveFd);
+    closeSync(indexFd);
   }
 }
 

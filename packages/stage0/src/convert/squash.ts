@@ -4,75 +4,98 @@
 import { closeSync, rmSync } from 'node:fs';
 
 import type { RootfsSink } from '../unpack/aci-reader.ts';
-import type { BytePath } from '../unpack/byte-path.ts';
-import type { UnpackedLayer } from './layer-entries.ts';
-import { type Inode, type MergedEntry, MergedTree } from './merged-tree.ts';
+import type { ArchiveLimits } from '../unpack/limits.ts';
+import { type LayerEntry, madeEntry, type UnpackedLayer } from './layer-entries.ts';
+import { LayerIndexReader } from './layer-index.ts';
+import { type EntrySource, MergedTree } from './merged-tree.ts';
 import { openArchive, readContents } from './receive-layer.ts';
 
 const BUFFER_BYTES = 1024 * 1024;
+const IMPLIED_DIRECTORY = madeEntry('directory', 0o755);
 
 /** Several layers, merged. */
 export interface MergedLayers {
-  readonly entries: readonly MergedEntry[];
-  /** Files of their uncompressed archives, base first. */
-  readonly archives: readonly string[];
+  readonly tree: MergedTree;
+  /** Base first. */
+  readonly layers: readonly UnpackedLayer[];
 }
 
 /** The files that are left when `layers` (base first) are applied one after the other. @throws UnpackError */
-export function mergeLayers(layers: readonly UnpackedLayer[]): MergedLayers {
-  const tree = new MergedTree();
-  for (const { entries } of layers) tree.apply(entries);
-  return { entries: tree.entries(), archives: layers.map(({ archive }) => archive) };
+export function mergeLayers(layers: readonly UnpackedLayer[], { maxEntries }: ArchiveLimits): MergedLayers {
+  const read = ({ layer, position }: EntrySource): LayerEntry => {
+    using index = new LayerIndexReader((layers[layer] as UnpackedLayer).index);
+    return index.at(position);
+  };
+  const tree = new MergedTree({ read, maxEntries });
+  for (const { index } of layers) {
+    using entries = new LayerIndexReader(index);
+    tree.apply(entries);
+  }
+  return { tree, layers };
 }
 
-/** Hands the files of `merged` to `sink`, with their contents. The archives are deleted at the end. */
-export function writeMerged({ entries, archives }: MergedLayers, sink: RootfsSink): void {
-  using contents = new Contents(archives);
-  const firstNames = new Map<Inode, BytePath>();
-  for (const { path, inode } of entries) {
-    const first = firstNames.get(inode);
-    if (first !== undefined) {
-      const { entry } = inode;
-      sink.entry(path, { ...entry, type: 'hardlink', size: 0, xattrs: undefined, sparse: undefined }, first);
+/** Hands the files of `merged` to `sink`, with their contents. The files of the layers are deleted at the end. */
+export function writeMerged({ tree, layers }: MergedLayers, sink: RootfsSink): void {
+  using files = new LayerFiles(layers);
+  for (const { path, source, firstName } of tree.entries()) {
+    if (source === undefined) {
+      sink.entry(path, IMPLIED_DIRECTORY, '');
+    } else if (firstName !== undefined) {
+      const { entry } = files.open(source.layer).index.at(source.position);
+      const link = { type: 'hardlink', size: 0, xattrs: undefined, sparse: undefined } as const;
+      sink.entry(path, { ...entry, ...link }, firstName);
     } else {
-      firstNames.set(inode, path);
-      sink.entry(path, inode.entry, '');
-      for (const bytes of contents.of(inode)) sink.data(bytes);
+      const { index, archiveFd } = files.open(source.layer);
+      const found = index.at(source.position);
+      sink.entry(path, found.entry, '');
+      for (const bytes of readContents(archiveFd, found, files.buffer)) sink.data(bytes);
     }
     sink.endEntry();
   }
 }
 
-// Keeps the contents of one layer open. A name in an upper layer may stand for a file of a lower one.
-class Contents implements Disposable {
-  readonly #archives: readonly string[];
-  readonly #buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
-  #current: { readonly layer: number; readonly fd: number } | undefined;
+interface OpenLayer {
+  readonly layer: number;
+  readonly index: LayerIndexReader;
+  readonly archiveFd: number;
+}
 
-  constructor(archives: readonly string[]) {
-    this.#archives = archives;
+// Keeps the files of one layer open. A name in an upper layer may stand for a file of a lower one.
+class LayerFiles implements Disposable {
+  readonly buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
+  readonly #layers: readonly UnpackedLayer[];
+  #current: OpenLayer | undefined;
+
+  constructor(layers: readonly UnpackedLayer[]) {
+    this.#layers = layers;
   }
 
-  *of(inode: Inode): Generator<Buffer, void, undefined> {
-    if (inode.storedBytes === 0) return;
-    yield* readContents(this.#open(inode.layer), inode, this.#buffer);
-  }
-
-  #open(layer: number): number {
-    if (this.#current?.layer === layer) return this.#current.fd;
+  open(layer: number): OpenLayer {
+    if (this.#current?.layer === layer) return this.#current;
     this.#close();
-    const fd = openArchive(this.#archives[layer] as string);
-    this.#current = { layer, fd };
-    return fd;
+    const { archive, index } = this.#layers[layer] as UnpackedLayer;
+    const archiveFd = openArchive(archive);
+    try {
+      this.#current = { layer, archiveFd, index: new LayerIndexReader(index) };
+    } catch (error) {
+      closeSync(archiveFd);
+      throw error;
+    }
+    return this.#current;
   }
 
   #close(): void {
-    if (this.#current !== undefined) closeSync(this.#current.fd);
+    if (this.#current === undefined) return;
+    closeSync(this.#current.archiveFd);
+    this.#current.index[Symbol.dispose]();
     this.#current = undefined;
   }
 
   [Symbol.dispose](): void {
     this.#close();
-    for (const archive of this.#archives) rmSync(archive, { force: true });
+    for (const { archive, index } of this.#layers) {
+      rmSync(archive, { force: true });
+      rmSync(index, { force: true });
+    }
   }
 }

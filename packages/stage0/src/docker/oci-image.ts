@@ -51,7 +51,13 @@ export interface OciImage {
  * (DockerError `digest-mismatch`), and at once when more bytes come than were announced. Nothing may be believed before
  * iteration has ended. Disposing of it, or leaving the loop, drops the connection or descriptor behind it.
  */
-export interface LayerStream extends AsyncIterable<Uint8Array>, AsyncDisposable {}
+export interface LayerStream extends AsyncIterable<Uint8Array>, AsyncDisposable {
+  /**
+   * Once iteration has thrown: somebody else has the layer, too, and is asked when it is opened again. Everything comes
+   * again then, from the first byte.
+   */
+  readonly hasOther?: boolean;
+}
 
 export interface OciLayer {
   /** `sha256:<hex>` or `sha512:<hex>` of the stored bytes. */

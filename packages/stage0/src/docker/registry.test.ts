@@ -2,12 +2,16 @@
 
 import assert from 'node:assert/strict';
 
-import { buildIndex, buildOciImage, jsonBlob, sha256 } from '@rkt/testkit/oci-builder';
+import { hasCode } from '@rkt/diagnostics/rkt-error';
+import { buildIndex, buildOciImage, jsonBlob, type OciBlob, sha256 } from '@rkt/testkit/oci-builder';
 import { end, type HostileRegistry, startHostileRegistry } from '@rkt/testkit/registry/hostile-registry';
 import { TempDir } from '@rkt/testkit/tmp';
+import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 
 import { EMPTY_CONFIG } from '../config/config.ts';
+import { convertImage } from '../convert/convert-image.ts';
+import { openStoredLayer } from '../convert/layer-store.ts';
 import { TestContext } from './testing/test-context.ts';
 
 const LOGIN = { user: 'me', password: 'se:cret' };
@@ -245,6 +249,42 @@ describe('images in registries', () => {
     });
   });
 
+  for (const kind of ['basic', 'bearer'] as const) {
+    it(`are found where a registry redirects to itself and wants the login again: ${kind}`, async () => {
+      registry.auth = kind === 'basic' ? { kind, ...LOGIN } : { kind, login: LOGIN };
+      const built = buildOciImage();
+      registry.put('acme/srv', 'latest', built);
+      registry.put('storage/srv', 'latest', built);
+      registry.misbehave(/^\/v2\/acme\/srv\/blobs\//, ({ url, headers }, response) => {
+        if (headers.authorization === undefined) return false;
+        response.setHeader('Location', url.replace('/acme/', '/storage/'));
+        return end(response, 307);
+      });
+      using the = new TestContext({ config: dockerAuth(registry.host) });
+      const { layers } = await the.read(`docker://${registry.host}/acme/srv`);
+      assert.deepEqual(layers, [built.layers[0]?.bytes]);
+    });
+  }
+  it('do not take the login along to another port, nor back from there', async () => {
+    await using other = await startHostileRegistry();
+    registry.auth = { kind: 'basic', ...LOGIN };
+    const built = buildOciImage();
+    registry.put('acme/srv', 'latest', built);
+    registry.misbehave(/^\/v2\/acme\/srv\/blobs\//, ({ url }, response) => {
+      response.setHeader('Location', `${other.url}${url}`);
+      return end(response, 307);
+    });
+    other.misbehave(/^\/v2\/acme\/srv\/blobs\//, ({ url }, response) => {
+      response.setHeader('Location', `${registry.url}${url.replace('/acme/', '/storage/')}`);
+      return end(response, 307);
+    });
+    registry.put('storage/srv', 'latest', built);
+    using the = new TestContext({ config: dockerAuth(registry.host) });
+    await assert.rejects(the.read(`docker://${registry.host}/acme/srv`), { code: 'unauthorized' });
+    for (const { headers } of other.requests) assert.equal(headers.authorization, undefined);
+    for (const { headers } of registry.requestsOf(/storage/)) assert.equal(headers.authorization, undefined);
+  });
+
   describe('with mirrors', () => {
     let mirror: HostileRegistry;
     beforeEach(async () => {
@@ -281,6 +321,44 @@ describe('images in registries', () => {
       const { layers } = await the.read(`docker://${registry.host}/acme/srv`);
       assert.deepEqual(layers, [built.layers[0]?.bytes]);
       assert.deepEqual(urls(), ['/v2/', `/v2/acme/srv/blobs/${built.layers[0]?.digest}`]);
+    });
+    it('come from the registry where the mirror damages a layer on the way', async () => {
+      const layers = [[{ path: 'a', content: randomBytes(300_000) }], [{ path: 'b', content: 'upper' }]];
+      const built = buildOciImage({ layers });
+      registry.put('acme/srv', 'latest', built);
+      mirror.put('acme/srv', 'latest', built);
+      const [wanted] = built.layers as [OciBlob, OciBlob];
+      const damaged = Buffer.from(wanted.bytes);
+      damaged.writeUInt8(damaged.readUInt8(damaged.length - 1) ^ 1, damaged.length - 1);
+      mirror.putBlob('acme/srv', wanted.digest, damaged);
+      using the = new TestContext({ config: mirrored() });
+      const image = await the.open(`docker://${registry.host}/acme/srv`);
+      const key = await convertImage(the.context, image);
+      await image.close();
+      assert.match(
+        the.log.join('\n'),
+        new RegExp(`mirror ${mirror.host}: layer ${wanted.digest} is not what`),
+      );
+      assert.equal(registry.requestsOf(new RegExp(wanted.digest)).length, 1);
+      using direct = new TestContext();
+      const same = await direct.open(`docker://${registry.host}/acme/srv`);
+      assert.equal(await convertImage(direct.context, same), key);
+      await same.close();
+    });
+    it('are refused where the registry damages the layer as well', async () => {
+      const built = buildOciImage();
+      const { digest = '', bytes = Buffer.alloc(0) } = built.layers[0] ?? {};
+      for (const each of [mirror, registry]) {
+        each.put('acme/srv', 'latest', built);
+        each.putBlob('acme/srv', digest, Buffer.alloc(bytes.length));
+      }
+      using the = new TestContext({ config: mirrored() });
+      const image = await the.open(`docker://${registry.host}/acme/srv`);
+      await assert.rejects(convertImage(the.context, image), (error: Error) =>
+        hasCode(error, 'digest-mismatch'),
+      );
+      await image.close();
+      assert.equal(openStoredLayer(the.context.store.data, digest), undefined);
     });
     it('do not send the login of the registry to the mirror', async () => {
       mirror.auth = { kind: 'basic', ...LOGIN };

@@ -1,12 +1,14 @@
 // Asks the pages of an image's name, longest prefix first, where the image or its keys are (contract stage0 4.7).
 // Runs in stage0.
 
+import type { Logger } from '@rkt/diagnostics/logger';
 import { wrap } from '@rkt/diagnostics/rkt-error';
 import { quote } from '@rkt/diagnostics/quote';
 import { type DiscoveryEndpoint, discoveryPrefixes, discoveryUrl, findEndpoints } from '@rkt/spec/discovery';
 import type { ImageName } from '@rkt/spec/image-name';
 
 import { discoveryHeaders } from '../config/authorization.ts';
+import type { Config } from '../config/config.ts';
 import type { FetchContext } from './context.ts';
 import { FetchError } from './errors.ts';
 import { httpRequest, readBody } from './http.ts';
@@ -20,17 +22,34 @@ export interface PageSearch<Result> {
   /** Name of the meta tag, for messages. */
   readonly tag: string;
   readonly find: (html: string) => readonly Result[];
+}
+
+/** On whose terms pages are read. */
+export interface PageTerms {
+  readonly insecureTls: boolean;
   /** Whether pages may be asked for over plain http when https fails. */
   readonly allowHttp: boolean;
+  /** How to log in to the servers of pages. */
+  readonly auth: Config['auth'];
+  readonly env: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal;
+  /** What each page without a result is told to, when that is wanted. */
+  readonly debug?: Logger;
 }
 
 /** Where the image is said to be. @throws FetchError `discovery` in a chain that names the image */
 export async function discoverEndpoint(context: FetchContext, image: ImageName): Promise<DiscoveryEndpoint> {
-  const [endpoint] = await searchPages(context, image.name, {
-    tag: 'ac-discovery',
-    find: (html) => findEndpoints(html, image),
-    allowHttp: context.insecure.http,
-  });
+  const { insecure, config, env, signal, debug, logger } = context;
+  const terms = {
+    insecureTls: insecure.tls,
+    allowHttp: insecure.http,
+    auth: config.auth,
+    env,
+    ...(signal !== undefined && { signal }),
+    ...(debug && { debug: logger }),
+  };
+  const find = (html: string): readonly DiscoveryEndpoint[] => findEndpoints(html, image);
+  const [endpoint] = await searchPages(image.name, { tag: 'ac-discovery', find }, terms);
   return endpoint;
 }
 
@@ -39,24 +58,21 @@ export async function discoverEndpoint(context: FetchContext, image: ImageName):
  * @throws FetchError `discovery` in a chain that names the image
  */
 export async function searchPages<Result>(
-  context: FetchContext,
   name: string,
-  search: PageSearch<Result>,
+  { tag, find }: PageSearch<Result>,
+  terms: PageTerms,
 ): Promise<readonly [Result, ...Result[]]> {
   let last: unknown;
   for (const prefix of discoveryPrefixes(name)) {
     try {
-      const [first, ...others] = search.find(await fetchPage(context, prefix, search.allowHttp));
+      const [first, ...others] = find(await fetchPage(prefix, terms));
       if (first !== undefined) return [first, ...others];
-      last = new FetchError(
-        'discovery',
-        `no meta tag ${quote(search.tag)} for it on ${discoveryUrl(prefix)}`,
-      );
+      last = new FetchError('discovery', `no meta tag ${quote(tag)} for it on ${discoveryUrl(prefix)}`);
     } catch (error) {
       last = error;
     }
-    if (context.signal?.aborted === true) throw last;
-    if (context.debug) context.logger.error(`meta tag '${search.tag}' not found on ${prefix}`, last);
+    if (terms.signal?.aborted === true) throw last;
+    terms.debug?.error(`meta tag '${tag}' not found on ${prefix}`, last);
   }
   const { message, hint } = last as FetchError;
   throw wrap(
@@ -66,25 +82,25 @@ export async function searchPages<Result>(
   );
 }
 
-async function fetchPage(context: FetchContext, prefix: string, allowHttp: boolean): Promise<string> {
+async function fetchPage(prefix: string, terms: PageTerms): Promise<string> {
   try {
-    return await fetchPageOver('https', context, prefix);
+    return await fetchPageOver('https', prefix, terms);
   } catch (error) {
-    if (!allowHttp) throw error;
-    return fetchPageOver('http', context, prefix);
+    if (!terms.allowHttp) throw error;
+    return fetchPageOver('http', prefix, terms);
   }
 }
 
 async function fetchPageOver(
   scheme: 'https' | 'http',
-  { insecure, config, env, signal }: FetchContext,
   prefix: string,
+  { insecureTls, auth, env, signal }: PageTerms,
 ): Promise<string> {
   const address = discoveryUrl(prefix, scheme);
   const url = new URL(address);
   const response = await httpRequest(url, {
-    insecureTls: insecure.tls,
-    login: discoveryHeaders(config.auth, address),
+    insecureTls,
+    login: discoveryHeaders(auth, address),
     env,
     times: { connectMs: CONNECT_MS },
     ...(signal !== undefined && { signal }),

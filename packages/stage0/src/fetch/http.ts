@@ -26,8 +26,10 @@ export interface HttpOptions {
   readonly tls?: TlsFiles;
   /** How near the server is that named this address: rkt may be sent no nearer than to that. Nobody by default. */
   readonly namedBy?: Nearness;
-  /** Headers that log in, for the first request only: redirects never get them. AWS signs the method, too. */
+  /** Headers that log in, for the first request only: redirects do not get them. AWS signs the method, too. */
   readonly login: Headers | ((method: 'GET' | 'HEAD') => Headers);
+  /** Log in again where a redirect leads to the same scheme, host and port; not once one has led elsewhere. */
+  readonly loginFollows?: boolean;
   /** For the proxy variables and those that name the trusted certificates. */
   readonly env: Readonly<Record<string, string>>;
   /** Cookies of earlier requests for the same image; none by default. */
@@ -98,7 +100,7 @@ export async function httpRequest(url: URL, options: HttpOptions): Promise<HttpR
     if (hops === 0) origin = server;
     body.destroy();
     target = redirectTarget(target, location, origin);
-    forget(headers, login);
+    if (options.loginFollows !== true || target.origin !== url.origin) forget(headers, login);
   }
   throw new FetchError('redirect', `too many redirects from ${shownUrl(url)}`);
 }

@@ -13,15 +13,22 @@ import { SECURE } from '../cli/flags/insecure.ts';
 import type { InsecureOptions } from '../cli/requests.ts';
 import { EMPTY_CONFIG } from '../config/config.ts';
 import type { FetchContext } from '../fetch/context.ts';
+import type { PageTerms } from '../fetch/discover.ts';
 import { TestStore } from '../store/testing/test-store.ts';
 import { addKey } from './add-key.ts';
-import { discoverKeys, ensureKeys, type KeyDiscovery } from './discover-keys.ts';
+import { discoverKeys, ensureKeys } from './discover-keys.ts';
 import { type Keystore, openKeystore } from './keystore.ts';
+
+function prefixesIn(text: string): string[] {
+  return [...text.matchAll(/'ac-discovery-pubkeys' not found on (\S+?):?$/gm)].map(
+    ([, prefix = '']) => prefix,
+  );
+}
 
 describe('key discovery', () => {
   let proxy: ImageServer;
   let tried: string[];
-  let terms: KeyDiscovery;
+  let terms: PageTerms;
   beforeEach(async () => {
     proxy = await startImageServer();
     tried = [];
@@ -30,7 +37,7 @@ describe('key discovery', () => {
       allowHttp: true,
       auth: new Map(),
       env: { http_proxy: proxy.url, https_proxy: proxy.url },
-      tried: (prefix) => tried.push(prefix),
+      debug: createLogger({ prefix: 'image', debug: true, write: (text) => tried.push(...prefixesIn(text)) }),
     };
   });
   afterEach(() => proxy.close());

@@ -3,26 +3,12 @@
 
 import { createLogger } from '@rkt/diagnostics/logger';
 import { quote } from '@rkt/diagnostics/quote';
-import { discoveryPrefixes, discoveryUrl, findPublicKeys } from '@rkt/spec/discovery';
+import { hasCode } from '@rkt/diagnostics/rkt-error';
+import { findPublicKeys } from '@rkt/spec/discovery';
 
-import { discoveryHeaders } from '../config/authorization.ts';
-import type { Config } from '../config/config.ts';
 import type { FetchContext } from '../fetch/context.ts';
-import { FetchError } from '../fetch/errors.ts';
-import { httpRequest, readBody } from '../fetch/http.ts';
+import { type PageTerms, searchPages } from '../fetch/discover.ts';
 import { TrustError } from './errors.ts';
-
-/** On whose terms pages are read. */
-export interface KeyDiscovery {
-  readonly insecureTls: boolean;
-  /** Ask over plain http where https fails. */
-  readonly allowHttp: boolean;
-  /** How to log in to the servers of pages. */
-  readonly auth: Config['auth'];
-  readonly env: Readonly<Record<string, string>>;
-  /** What each page without keys is told to. */
-  readonly tried: (prefix: string, reason: unknown) => void;
-}
 
 // Two images at a time must not show their keys between each other's questions, nor ask twice for the same key.
 let turn: Promise<void> = Promise.resolve();
@@ -37,7 +23,7 @@ export async function ensureKeys(context: FetchContext, imageName: string): Prom
 }
 
 async function ensureKeysNow(context: FetchContext, imageName: string): Promise<void> {
-  const { keystore, insecure, logger, config, env, debug } = context;
+  const { keystore, insecure, logger, config, env, debug, signal } = context;
   if (keystore === undefined) return;
   try {
     if (keystore.hasPrefixKeys(imageName)) {
@@ -53,9 +39,8 @@ async function ensureKeysNow(context: FetchContext, imageName: string): Promise<
       allowHttp,
       auth: config.auth,
       env,
-      tried: (prefix, reason) => {
-        if (debug) logger.error(`meta tag 'ac-discovery-pubkeys' not found on ${prefix}`, reason);
-      },
+      ...(signal !== undefined && { signal }),
+      ...(debug && { debug: logger }),
     });
     const { addKeys } = await import('./pubkey.ts');
     await addKeys(locations, {
@@ -76,42 +61,16 @@ async function ensureKeysNow(context: FetchContext, imageName: string): Promise<
 
 /**
  * The URLs of the keys for `name`, from the page of the longest prefix that offers any.
- * @throws TrustError `key-discovery` when none does
+ * @throws TrustError `key-discovery` when none does, FetchError `cancelled`
  */
-export async function discoverKeys(name: string, discovery: KeyDiscovery): Promise<string[]> {
+export async function discoverKeys(name: string, terms: PageTerms): Promise<readonly string[]> {
   if (name === '') throw new TrustError('key-discovery', 'empty prefix');
-  for (const prefix of discoveryPrefixes(name)) {
-    try {
-      const keys = findPublicKeys(await discoveryPage(prefix, discovery), name);
-      if (keys.length > 0) return keys;
-      discovery.tried(prefix, new TrustError('key-discovery', 'the page has no such tag'));
-    } catch (error) {
-      discovery.tried(prefix, error);
-    }
-  }
-  throw new TrustError('key-discovery', `meta discovery on ${name} resulted in no keys`);
-}
-
-async function discoveryPage(prefix: string, discovery: KeyDiscovery): Promise<string> {
+  const find = (html: string): readonly string[] => findPublicKeys(html, name);
   try {
-    return await getPage(new URL(discoveryUrl(prefix, 'https')), discovery);
+    return await searchPages(name, { tag: 'ac-discovery-pubkeys', find }, terms);
   } catch (error) {
-    if (!discovery.allowHttp) throw error;
-    return await getPage(new URL(discoveryUrl(prefix, 'http')), discovery);
+    // Why which page has none is for --debug.
+    if (!hasCode(error, 'discovery')) throw error;
+    throw new TrustError('key-discovery', `meta discovery on ${name} resulted in no keys`);
   }
-}
-
-const MAX_PAGE_BYTES = 4 * 1024 * 1024;
-const DISCOVERY_MS = 20_000;
-
-async function getPage(url: URL, { insecureTls, auth, env }: KeyDiscovery): Promise<string> {
-  const response = await httpRequest(url, {
-    insecureTls,
-    login: discoveryHeaders(auth, url.href),
-    env,
-    signal: AbortSignal.timeout(DISCOVERY_MS),
-  });
-  if (response.status === 200) return (await readBody(response, url, MAX_PAGE_BYTES)).toString('utf8');
-  response.body.destroy();
-  throw new FetchError('http-status', `expected a 200 OK got ${response.status}`);
 }

@@ -158,7 +158,8 @@ export class RegistryClient {
     for (let retry = 1; ; retry += 1) {
       const authorization = this.#options.authorizations.get(this.#key);
       const login = authorization === undefined ? {} : { Authorization: authorization };
-      const response = await httpRequest(url, { ...http, headers, login });
+      // Some registries redirect to themselves, to storage of theirs that asks for the same login.
+      const response = await httpRequest(url, { ...http, headers, login, loginFollows: true });
       if (!RETRIED_STATUS.has(response.status) || retry > MAX_RETRIES) return response;
       response.body.destroy();
       await (this.#options.wait ?? delay)(retryDelayMs(response.header('retry-after'), retry));

@@ -85,16 +85,20 @@ async function openVersion2(
 ): Promise<OciImage> {
   const loaded = await loadImage(manifestsOf(client, reference), { reference, ...options });
   const streams = new Set<BlobStream>();
+  const broken = new Set<Endpoint>();
   return {
     ...loaded,
     reference,
     source: 'registry',
-    // A mirror may have less than it says: whoever has the layer, its digest decides.
-    openLayer: (layer) =>
-      firstThatHas([client.endpoint, ...later], options, async (endpoint) => {
+    // A mirror may have less than it says, or something else: whoever has the layer, its digest decides.
+    openLayer: (layer) => {
+      const endpoints = [client.endpoint, ...later].filter((endpoint) => !broken.has(endpoint));
+      return firstThatHas(endpoints, options, async (endpoint, others) => {
         const other = endpoint === client.endpoint ? client : await connect(endpoint, options);
-        return await openLayer(other ?? refuseVersion1(endpoint), layer, streams, options);
-      }),
+        const stream = await openLayer(other ?? refuseVersion1(endpoint), layer, streams, options);
+        return others.length === 0 ? stream : untilBroken(stream, endpoint, broken, options);
+      });
+    },
     close: async () => {
       for (const stream of streams) stream.close();
     },
@@ -157,6 +161,34 @@ async function openLayer(
     [Symbol.asyncDispose]: async () => {
       stream.close();
       streams.delete(stream);
+    },
+  };
+}
+
+// Remembers a mirror that breaks off or sends what the digest does not fit.
+function untilBroken(
+  stream: LayerStream,
+  endpoint: Endpoint,
+  broken: Set<Endpoint>,
+  { logger }: RegistryImageOptions,
+): LayerStream {
+  async function* bytes(): AsyncGenerator<Uint8Array, void, undefined> {
+    try {
+      yield* stream;
+    } catch (error) {
+      if (!hasCode(error, 'cancelled')) {
+        logger.info(`mirror ${endpoint.host}: ${printable((error as Error).message)}`);
+        broken.add(endpoint);
+      }
+      throw error;
+    }
+  }
+  const iterator = bytes();
+  return {
+    [Symbol.asyncIterator]: () => iterator,
+    [Symbol.asyncDispose]: () => stream[Symbol.asyncDispose](),
+    get hasOther() {
+      return broken.has(endpoint);
     },
   };
 }
