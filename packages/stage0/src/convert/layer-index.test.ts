@@ -81,7 +81,7 @@ describe('the index of a layer', () => {
     );
   });
   it('has room for entries larger than its buffers, and for many', () => {
-    const [like] = fc.sample(layerEntry, { numRuns: 1, seed: 1 }) as [LayerEntry];
+    const [like] = fc.sample(layerEntry, { numRuns: runs(1), seed: 1 }) as [LayerEntry];
     const entries = Array.from({ length: 5000 }, (_, index) => ({
       ...like,
       path: `${index}`,
@@ -100,7 +100,7 @@ describe('the index of a layer', () => {
       assert.equal(reader.at(positions[each] as number).path, `${each}`);
   });
   it('says when its file is cut', () => {
-    const [like] = fc.sample(layerEntry, { numRuns: 1, seed: 1 }) as [LayerEntry];
+    const [like] = fc.sample(layerEntry, { numRuns: runs(1), seed: 1 }) as [LayerEntry];
     const file = written([like]);
     fs.truncateSync(file, fs.statSync(file).size - 1);
     using reader = new LayerIndexReader(file);
