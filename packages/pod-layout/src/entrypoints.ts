@@ -309,8 +309,11 @@ export function parseGcArguments(argv: readonly string[]): GcArguments {
   };
 }
 
-// Go's flag package: one or two dashes, `=value` or the next word, stops at `--` or the first other word.
-function parseGoFlags(
+/**
+ * Reads words as Go's flag package does: one or two dashes, `=value` or the next word, stops at `--` or the first other
+ * word. @throws PodLayoutError `bad-argument`, worded like Go.
+ */
+export function parseGoFlags(
   argv: readonly string[],
   known: readonly string[],
   booleans: ReadonlySet<string>,

@@ -7,7 +7,7 @@ import { given, required, struct, systemText } from './codec.ts';
 import type { Codec } from './codec.ts';
 import { refuse, SpecError } from './errors.ts';
 import { parseParameters } from './flag-parameters.ts';
-import { Volume } from './volume.ts';
+import { parseVolumeFlag, Volume } from './volume.ts';
 
 export interface Mount {
   readonly volume: AcName;
@@ -64,4 +64,29 @@ function decodeQuery(text: string): string {
   } catch {
     return refuse(`invalid URL escape in ${quote(text)}`);
   }
+}
+
+/**
+ * The value of a --mnt-volume flag, a volume of one app and where it is mounted: `name=NAME,kind=...,target=PATH` and
+ * what --volume takes (contract stage0 8.20).
+ *
+ * @throws SpecError `bad-flag`
+ */
+export function parseMountVolumeFlag(value: string): Mount {
+  const parts = value.split(',');
+  const take = (key: string): string => {
+    const found = parts.find((part) => part.startsWith(`${key}=`));
+    if (found === undefined) {
+      throw new SpecError(
+        'bad-flag',
+        `invalid value in --mnt-volume flag ${quote(value)}: ${key} is missing`,
+      );
+    }
+    parts.splice(parts.indexOf(found), 1);
+    return found.slice(key.length + 1);
+  };
+  const [name, target] = [take('name'), take('target')];
+  const volume = parseVolumeFlag([name, ...parts].join(','));
+  const mount = parseMountFlag(`volume=${name},target=${target}`);
+  return { ...mount, appVolume: volume };
 }

@@ -7,7 +7,7 @@ import fc from 'fast-check';
 import { decodeOrThrow } from './codec.ts';
 import { SpecError } from './errors.ts';
 import { mapPorts } from './port-mapping.ts';
-import { ExposedPort, parsePortFlag, Port } from './port.ts';
+import { ExposedPort, parsePortFlag, parseSandboxPortFlag, Port } from './port.ts';
 
 const read = (port: object): Port => decodeOrThrow(Port, { name: 'http', protocol: 'tcp', ...port }, '');
 
@@ -91,5 +91,32 @@ describe('mapPorts', () => {
   it('uses the pod port of an exposed port that has one', () => {
     const [mapping] = mapPorts([{ name: 'x', hostPort: 1, podPort: sql }], []);
     assert.equal(mapping?.port, sql);
+  });
+});
+
+describe('parseSandboxPortFlag', () => {
+  const podPort = { name: 'dns', protocol: 'udp', port: 53, count: 1, socketActivated: false };
+  it('says of a port what no app does', () => {
+    assert.deepEqual(parseSandboxPortFlag('dns:udp:53:127.0.0.1:5353'), {
+      name: 'dns',
+      hostPort: 5353,
+      hostIP: '127.0.0.1',
+      podPort,
+    });
+    assert.deepEqual(parseSandboxPortFlag('dns:udp:53::5353'), { name: 'dns', hostPort: 5353, podPort });
+    assert.equal(parseSandboxPortFlag('dns:udp:53:fd00::1:5353').hostIP, 'fd00::1');
+  });
+  it('refuses all else', () => {
+    for (const text of [
+      '',
+      'dns',
+      'dns:udp:53:5353',
+      'dns:sctp:53::1',
+      'dns:udp:0::1',
+      'dns:udp:53:x:1',
+      'dns:udp:53::65536',
+    ]) {
+      assert.throws(() => parseSandboxPortFlag(text), SpecError, text);
+    }
   });
 });

@@ -83,3 +83,25 @@ function isName(name: string): boolean {
 function badFlag(message: string): SpecError {
   return new SpecError('bad-flag', message);
 }
+
+/**
+ * The value of a --port flag of a sandbox, `NAME:PROTOCOL:PODPORT:HOSTIP:HOSTPORT`: no app says what NAME is (contract
+ * stage0 8.20). @throws SpecError `bad-flag`
+ */
+export function parseSandboxPortFlag(value: string): ExposedPort {
+  const match = /^([^:]*):([^:]*):(\d+):(.*):(\d+)$/.exec(value);
+  const refused = (reason: string): SpecError =>
+    new SpecError('bad-flag', `invalid value in --port flag ${quote(value)}: ${reason}`);
+  if (match === null) throw refused('expected NAME:PROTOCOL:PODPORT:HOSTIP:HOSTPORT');
+  const [, name = '', protocol = '', podPort = '', hostIP = '', hostPort = ''] = match;
+  if (protocol !== 'tcp' && protocol !== 'udp') throw refused(`invalid protocol ${quote(protocol)}`);
+  if (hostIP !== '' && !isIpAddress(hostIP)) throw refused(`${quote(hostIP)} is not a valid IP`);
+  if ([podPort, hostPort].some((port) => Number(port) < 1 || Number(port) > LAST_PORT))
+    throw refused(OUT_OF_RANGE);
+  return {
+    name: parseAcName(name),
+    hostPort: Number(hostPort),
+    ...(hostIP === '' ? {} : { hostIP }),
+    podPort: { name: parseAcName(name), protocol, port: Number(podPort), count: 1, socketActivated: false },
+  };
+}

@@ -48,7 +48,7 @@ import type { EntryPointCall } from './entry-point.ts';
 import { NspawnError } from './errors.ts';
 import { joinCgroupsOf } from './join-cgroups.ts';
 import { podFilterProgram } from './pod-filter.ts';
-import { insecureOptions } from './runtime-options.ts';
+import { runtimeOptions } from './runtime-options.ts';
 
 /** systemd's exit status for a program that cannot be executed. */
 const EXIT_EXEC = 203;
@@ -68,7 +68,7 @@ export async function enter({ args, env, cwd, program: self }: EntryPointCall): 
   const dir = podDir(cwd);
   const pod = await loadPodQuickly(cwd);
   const loaded = chooseApp(pod, appName);
-  const insecure = insecureOptions(dir);
+  const { insecure, mutable } = runtimeOptions(dir);
   const environment = [
     ...appEnvironment(loaded, runningMetadataUrl(dir)),
     { name: 'TERM', value: env['TERM'] ?? DEFAULT_TERM },
@@ -84,7 +84,7 @@ export async function enter({ args, env, cwd, program: self }: EntryPointCall): 
   const plan = confinement(kernel, loaded, target, insecure);
   const userNamespace = otherUserNamespace(target) ? targetFd : undefined;
   const podFilter = podFilterProgram(pod, {
-    allCapabilities: insecure.DisableCapabilities,
+    allCapabilities: insecure.DisableCapabilities || mutable,
     devicePrograms: cgroupMode(mounted) === 'unified' && userNamespace === undefined,
   });
   // Before anything of the pod runs.

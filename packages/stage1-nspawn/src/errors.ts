@@ -2,7 +2,7 @@
 
 import { RktError } from '@rkt/diagnostics/rkt-error';
 
-export type NspawnErrorCode = 'no-room' | 'no-such-app' | 'process-gone' | 'unsupported';
+export type NspawnErrorCode = 'no-room' | 'no-such-app' | 'process-gone' | 'refused' | 'unsupported';
 
 /** A failure of the nspawn flavour. */
 export class NspawnError extends RktError<NspawnErrorCode> {}

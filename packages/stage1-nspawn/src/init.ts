@@ -1,14 +1,14 @@
 // The run entry point: prepares the pod on the host and becomes systemd-nspawn (contract 2.2). Has rkt's pid and the
 // pod directory as its working directory.
 
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 
 import { EXIT_FAILURE } from '@rkt/diagnostics/exit';
 import { writeStderr } from '@rkt/diagnostics/logger';
 import { hasCode } from '@rkt/diagnostics/rkt-error';
 import { cgroupMode, hierarchies, readCgroups } from '@rkt/linux/cgroup';
 import type { CgroupHierarchy } from '@rkt/linux/cgroup';
-import { CAP_SYS_RESOURCE, CLONE_NEWNS, MS_REC, MS_SHARED, MS_SLAVE } from '@rkt/linux/constants';
+import { CLONE_NEWNS, MS_REC, MS_SHARED, MS_SLAVE } from '@rkt/linux/constants';
 import { execProgram, nofileLimitAtStart } from '@rkt/linux/exec';
 import type { Kernel } from '@rkt/linux/kernel';
 import { openKernel } from '@rkt/linux/libc';
@@ -26,24 +26,18 @@ import { parseRunArguments } from '@rkt/stage1-base/arguments';
 import { lockDescriptor } from '@rkt/stage1-base/lock-fd';
 import { metadataAccess } from '@rkt/stage1-base/metadata';
 import { writePpid } from '@rkt/stage1-base/pids';
-import {
-  createPodCgroup,
-  joinPodCgroup,
-  ownHierarchies,
-  type PodCgroup,
-  usableControllers,
-} from '@rkt/stage1-base/pod-cgroup';
+import { createPodCgroup, joinPodCgroup, ownHierarchies, type PodCgroup } from '@rkt/stage1-base/pod-cgroup';
 import type { LoadedPod } from '@rkt/stage1-base/pod';
 import { loadPodQuickly } from '@rkt/stage1-base/quick-load-pod';
 import { writeNameFiles } from '@rkt/stage1-base/resolv-hosts';
 import type { Owner } from '@rkt/stage1-base/write-in-root';
 import { writeRuntimeConfig } from '@rkt/stage1-base/write-runtime-config';
-import type { CgroupAbilities } from '@rkt/stage1-systemd/host/isolators';
 import { prepareJournal } from '@rkt/stage1-systemd/host/journal';
 import { currentLimits } from '@rkt/stage1-systemd/host/resource-limits';
 import { mirrorTimeZone } from '@rkt/stage1-systemd/host/time-zone';
 import { writePod } from '@rkt/stage1-systemd/host/write-pod';
 
+import { cgroupAbilities } from './cgroup-abilities.ts';
 import { createUnitSlices, mountCgroups, showUnifiedCgroups } from './cgroup-mounts.ts';
 import type { EntryPointCall } from './entry-point.ts';
 import { NspawnError } from './errors.ts';
@@ -120,6 +114,7 @@ export async function init(call: EntryPointCall): Promise<number> {
     warn,
     metadataUrl: metadata?.url,
     interactive: options.interactive,
+    mutable: options.mutable,
     protectPaths: !options.disablePaths,
     limits,
     diagnose: diagnoseProgram,
@@ -137,7 +132,8 @@ export async function init(call: EntryPointCall): Promise<number> {
     mountCgroups(kernel, own, { root: pod.stage1, subcgroup: cgroup.subcgroup, controllers });
   if (!options.disablePaths) protectSys(kernel, pod.stage1);
   const filter = podFilterProgram(pod, {
-    allCapabilities: options.disableCapabilities,
+    // Apps that come later may ask for any.
+    allCapabilities: options.disableCapabilities || options.mutable,
     devicePrograms: unified && users === undefined,
   });
   await joined;
@@ -150,7 +146,7 @@ export async function init(call: EntryPointCall): Promise<number> {
     terminal,
     hostIpc,
     protectPaths: !options.disablePaths,
-    allCapabilities: options.disableCapabilities,
+    allCapabilities: options.disableCapabilities || options.mutable,
     manager,
     ...label('selinuxProcess', env[RKT_SELINUX_CONTEXT]),
     ...label('selinuxMount', env[RKT_SELINUX_MOUNT_CONTEXT]),
@@ -224,28 +220,6 @@ function podCgroup(
   return undefined;
 }
 
-// Limits of a pod whose cgroup others manage hold on hosts with version 2 alone: nspawn mounts version 1 read-only. `own`
-// are the hierarchies that the pod's systemd sees.
-function cgroupAbilities(
-  kernel: Kernel,
-  mounted: readonly CgroupHierarchy[],
-  { cgroup, own }: { readonly cgroup: PodCgroup | undefined; readonly own: readonly CgroupHierarchy[] },
-): CgroupAbilities {
-  const version = cgroupMode(mounted) === 'unified' ? 2 : 1;
-  const managed = version === 2 ? mounted.flatMap(({ controllers }) => controllers) : [];
-  return {
-    version,
-    controllers: cgroup === undefined ? managed : usableControllers(cgroup, own),
-    leastOomScoreAdjust: leastOomScoreAdjust(kernel),
-  };
-}
-
-// proc_pid_oom_score_adj(5): lower than it was takes a capability.
-function leastOomScoreAdjust(kernel: Kernel): number {
-  const canLower = ((kernel.capGet().effective >> BigInt(CAP_SYS_RESOURCE)) & 1n) === 1n;
-  return canLower ? -1000 : Number(readFileSync('/proc/self/oom_score_adj', 'latin1'));
-}
-
 // systemd counts cpu and cpuacct as one.
 const CONTROLLERS_OF: Readonly<Record<string, readonly string[]>> = {
   'resource/memory': ['memory'],
@@ -254,7 +228,9 @@ const CONTROLLERS_OF: Readonly<Record<string, readonly string[]>> = {
 };
 
 // Those that the pod's systemd is to manage; the others it sees, but cannot change.
-function usedControllers({ apps }: LoadedPod, { disablePaths }: RunArguments): string[] {
+function usedControllers({ apps }: LoadedPod, { disablePaths, mutable }: RunArguments): string[] {
+  // Apps that come later may have any limit.
+  if (mutable) return ['devices', 'memory', 'cpu', 'cpuacct'];
   const isolators = apps.flatMap(({ app }) => app.isolators ?? []);
   const limited = isolators.flatMap(({ name }) => CONTROLLERS_OF[name] ?? []);
   return [...new Set([...(disablePaths ? [] : ['devices']), ...limited])];

@@ -7,14 +7,20 @@ import { runtimeConfigFile } from '@rkt/pod-layout/pod-paths';
 import type { PodDir } from '@rkt/pod-layout/pod-paths';
 import type { RuntimeConfig } from '@rkt/pod-layout/runtime-config';
 
-/** The pod's insecure options; none when it has no record. */
-export function insecureOptions(pod: PodDir): RuntimeConfig['InsecureOptions'] {
+/** What of the record later entry points go by. */
+export interface RuntimeOptions {
+  readonly insecure: RuntimeConfig['InsecureOptions'];
+  readonly mutable: boolean;
+}
+
+/** The options of a running pod; the safe ones when it has no record. */
+export function runtimeOptions(pod: PodDir): RuntimeOptions {
   const none = { DisablePaths: false, DisableCapabilities: false, DisableSeccomp: false };
   try {
     const config = JSON.parse(readFileSync(runtimeConfigFile(pod), 'utf8')) as Partial<RuntimeConfig>;
-    return { ...none, ...config.InsecureOptions };
+    return { insecure: { ...none, ...config.InsecureOptions }, mutable: config.Mutable === true };
   } catch (error) {
-    if (hasCode(error, 'ENOENT')) return none;
+    if (hasCode(error, 'ENOENT')) return { insecure: none, mutable: false };
     throw error;
   }
 }

@@ -12,6 +12,9 @@ export interface CommandNode {
   readonly spec?: () => Promise<CommandSpec>;
 }
 
+const app =
+  (pick: (specs: typeof import('./specs/app.ts')) => CommandSpec) => async (): Promise<CommandSpec> =>
+    pick(await import('./specs/app.ts'));
 const basic =
   (pick: (specs: typeof import('./specs/basic.ts')) => CommandSpec) => async (): Promise<CommandSpec> =>
     pick(await import('./specs/basic.ts'));
@@ -37,6 +40,20 @@ export const COMMAND_TREE: CommandNode = {
       name: 'api-service',
       summary: 'Tell other programs about pods and images',
       spec: services((specs) => specs.apiService),
+    },
+    {
+      name: 'app',
+      summary: 'Work with the apps of a pod that runs',
+      children: [
+        { name: 'add', summary: 'Add an app to a sandbox', spec: app((specs) => specs.add) },
+        { name: 'exec', summary: 'Run a command inside an app', spec: app((specs) => specs.exec) },
+        { name: 'list', summary: 'List the apps of a pod', spec: app((specs) => specs.list) },
+        { name: 'rm', summary: 'Remove an app from a sandbox', spec: app((specs) => specs.rm) },
+        { name: 'sandbox', summary: 'Run a pod without apps', spec: app((specs) => specs.sandbox) },
+        { name: 'start', summary: 'Start an app of a sandbox', spec: app((specs) => specs.start) },
+        { name: 'status', summary: 'Show the state of an app', spec: app((specs) => specs.status) },
+        { name: 'stop', summary: 'Stop an app of a sandbox', spec: app((specs) => specs.stop) },
+      ],
     },
     {
       name: 'cat-manifest',

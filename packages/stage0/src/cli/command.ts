@@ -10,7 +10,9 @@ export type Grammar =
   /** The first word ends the flags: what follows belongs to somebody else's command. */
   | 'first-word'
   /** Images with their own flags and arguments (contract stage0 1.4). */
-  | 'images';
+  | 'images'
+  /** A word first, then images (contract stage0 8.20, `app add`). */
+  | 'word-and-images';
 
 /** What a word means, for shell completion. */
 export type WordKind =

@@ -90,6 +90,7 @@ export function finishInvocation(
   context: ParseContext,
 ): { readonly invocation: Invocation<unknown>; readonly help: boolean } {
   const { tokens, next, session, own, global, images, imageFlags } = parsed.pending;
+  const words = spec.grammar === 'word-and-images' ? tokens.slice(next, next + 1) : parsed.words;
   const build = (): Invocation<unknown> => {
     const flags = spec.build(storedValues(own), context.env);
     const apps = images.map(({ image, args, flags: values }) =>
@@ -101,14 +102,17 @@ export function finishInvocation(
       command,
       global: buildGlobalFlags(storedValues(global)),
       flags,
-      args: parsed.words,
+      args: words,
       apps,
       env: context.env,
     };
   };
-  if (spec.grammar !== 'images') return { invocation: build(), help: session.help };
+  if (spec.grammar !== 'images' && spec.grammar !== 'word-and-images') {
+    return { invocation: build(), help: session.help };
+  }
   try {
-    parseImages(tokens, next, session, images, {
+    const start = spec.grammar === 'images' ? next : next + 1;
+    parseImages(tokens, start, session, images, {
       table: imageFlags,
       refuseAppArguments: spec.refuseAppArguments,
     });

@@ -118,6 +118,15 @@ export interface PrepareFlags {
   readonly mounts: readonly Mount[];
 }
 
+/** What is said of the pod itself. */
+export interface PodDescription {
+  /** Apps can be added to the pod while it runs. */
+  readonly mutable?: boolean;
+  readonly annotations?: Readonly<Record<string, string>>;
+  readonly userAnnotations?: Readonly<Record<string, string>>;
+  readonly userLabels?: Readonly<Record<string, string>>;
+}
+
 /** One `K=V` of --set-env or --set-env-file. */
 export interface EnvironmentFlag {
   readonly name: string;
@@ -137,6 +146,24 @@ export interface LaunchFlags {
   readonly hostname: string;
   readonly ipc: string;
   readonly mdsRegister: boolean;
+}
+
+/** Flags of `app sandbox` (contract stage0 8.20). */
+export interface SandboxFlags extends PrepareFlags, LaunchFlags, PodDescription {
+  readonly uuidFileSave?: string;
+}
+
+/** Flags of `app start`, `app stop` and `app rm`. */
+export interface AppNameFlags {
+  readonly app: string;
+}
+
+export interface AppListFlags {
+  readonly noLegend: boolean;
+}
+
+export interface AppStatusFlags extends AppNameFlags {
+  readonly format: '' | 'json' | 'json-pretty';
 }
 
 /** Flags of `run`. */

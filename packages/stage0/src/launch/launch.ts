@@ -11,6 +11,7 @@ import {
   interfaceVersion,
   printRunArguments,
   readsMdsRegistration,
+  supportsMutablePods,
 } from '@rkt/pod-layout/entrypoints';
 import {
   RKT_INSECURE_LIMITS,
@@ -39,6 +40,8 @@ export interface LaunchRequest {
   readonly flags: LaunchFlags;
   readonly global: GlobalFlags;
   readonly env: Readonly<Record<string, string>>;
+  /** A sandbox, which apps are added to while it runs. */
+  readonly mutable?: boolean;
   /** Of a pod that is registered with the metadata service. */
   readonly mdsToken?: string | undefined;
   /** Speaks as `stage0`. */
@@ -50,7 +53,8 @@ export function launchPod(pod: LockedPod, request: LaunchRequest): never {
   const { flags, logger } = request;
   const resolution = during('error with dns flags', () => nameResolution(flags));
   const apps = during('cannot read pod manifest', () => summarizeManifest(pod.dir)).apps;
-  if (apps.length === 0) throw new PodError('bad-manifest', 'pod must contain at least one application');
+  if (apps.length === 0 && request.mutable !== true)
+    throw new PodError('bad-manifest', 'pod must contain at least one application');
   logger.debug('Setting up stage1');
   const root = setUpRoot(
     pod,
@@ -83,13 +87,18 @@ function setUpRoot(
 function execStage1(
   pod: LockedPod,
   resolution: NameResolution,
-  { flags, global, env, mdsToken, logger }: LaunchRequest,
+  { flags, global, env, mdsToken, mutable = false, logger }: LaunchRequest,
 ): never {
   const annotations = readStage1Annotations(pod.dir);
   const program = during("error determining 'run' entrypoint", () =>
     onHost(stage1Rootfs(pod.dir), findEntryPoint(annotations, 'run')),
   );
   if (!existsSync(program)) throw new PodError('stage1', `stage1 has no file ${program}`);
+  if (mutable && !supportsMutablePods(annotations)) {
+    throw new PodError('stage1', 'stage1 does not support mutable pods', {
+      hint: 'use a stage1 image with the entry points app/add, app/rm, app/start and app/stop',
+    });
+  }
   const privateUsers = readIfThere(privateUsersFile(pod.dir))?.trim();
   // Everybody can read argv, so the token is there only for a stage1 that knows no other way.
   const tokenInArgv = mdsToken !== undefined && !readsMdsRegistration(annotations);
@@ -108,7 +117,7 @@ function execStage1(
       disableCapabilities: global.insecure.capabilities,
       disablePaths: global.insecure.paths,
       disableSeccomp: global.insecure.seccomp,
-      mutable: false,
+      mutable,
       ipc: flags.ipc,
       uuid: pod.uuid,
     },

@@ -18,17 +18,19 @@ export interface EntryPointCall {
   readonly env: Readonly<Record<string, string>>;
   /** stop speaks to the user on both streams, gc on stderr only. */
   readonly stdout: 'inherit' | 'ignore';
+  /** Exit statuses that say something, beside 0. */
+  readonly meaningful?: readonly number[];
 }
 
 /**
- * Runs the entry point with the pod directory as working directory.
+ * Runs the entry point with the pod directory as working directory, and returns 0 or a meaningful exit status.
  * @throws PodError `stage1` when it cannot be started, fails, or is killed.
  */
 export async function callEntryPoint(
   pod: PodDir,
   annotations: readonly Annotation[],
   call: EntryPointCall,
-): Promise<void> {
+): Promise<number> {
   const program = onHost(stage1Rootfs(pod), findEntryPoint(annotations, call.name));
   const child = spawn(program, call.argv, {
     cwd: pod,
@@ -39,5 +41,8 @@ export async function callEntryPoint(
     throw new PodError('stage1', `cannot execute ${program}: ${cause.message}`);
   });
   if (signal !== null) throw new PodError('stage1', `${program} was killed by ${String(signal)}`);
-  if (status !== 0) throw new PodError('stage1', `${program} exited with status ${String(status)}`);
+  if (status !== 0 && !(call.meaningful ?? []).includes(status as number)) {
+    throw new PodError('stage1', `${program} exited with status ${String(status)}`);
+  }
+  return status as number;
 }

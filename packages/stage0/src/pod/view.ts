@@ -1,10 +1,12 @@
 // A pod and its apps as `list` and `status` show them in JSON (contract stage0 8.14, 8.20). Runs in stage0.
 
+import { MUTABLE_ANNOTATION } from '@rkt/pod-layout/entrypoints';
 import { isAfterRun, type PodPhase } from '@rkt/pod-layout/lifecycle';
 import type { NetInfo } from '@rkt/pod-layout/net-info';
-import { stage1Rootfs } from '@rkt/pod-layout/pod-paths';
+import { type Stage1Root, stage1Rootfs } from '@rkt/pod-layout/pod-paths';
 import { appVolumePath } from '@rkt/pod-layout/stage1-paths';
 
+import { type AppRecord, appState } from '../app/app-state.ts';
 import type { PodSnapshot } from './pod.ts';
 import { createdAt, exitedAt, exitStatus, markedAt, readNetworks, startedAt, statusRoot } from './record.ts';
 import { type PodSummary, summarizeManifest } from './summary.ts';
@@ -72,15 +74,18 @@ export function viewPod(pod: PodSnapshot): PodView {
   };
 }
 
-function viewApps(pod: PodSnapshot, manifest: PodSummary): AppView[] {
+/** The apps of a pod; those of a sandbox have times of their own. */
+export function viewApps(pod: PodSnapshot, manifest: PodSummary): AppView[] {
+  const mutable = manifest.annotations.some(
+    ({ name, value }) => name === MUTABLE_ANNOTATION && value === 'true',
+  );
   const root = statusRoot(pod.dir);
   const created = createdAt(pod.dir);
   const started = startedAt(pod);
   return manifest.apps.map((app) => {
-    const code = exitStatus(root, app.name);
-    const state = code === undefined ? stateOf(pod.phase) : 'exited';
-    const finished =
-      exitedAt(root, app.name) ?? (pod.directory === 'exited-garbage' ? markedAt(pod.dir) : undefined);
+    const record = mutable
+      ? appState(pod, app.name)
+      : immutableRecord(pod, app.name, { root, created, started });
     const mounts = app.mounts.map((mount) => ({
       name: mount.volume,
       container_path: mount.path,
@@ -89,17 +94,35 @@ function viewApps(pod: PodSnapshot, manifest: PodSummary): AppView[] {
     }));
     return {
       name: app.name,
-      state,
-      ...(created !== undefined && { created_at: nanoseconds(created) }),
-      ...(started !== undefined && { started_at: nanoseconds(started) }),
-      ...(state === 'exited' && finished !== undefined && { finished_at: nanoseconds(finished) }),
-      ...(code !== undefined && { exit_code: code }),
+      state: record.state,
+      ...(record.createdAt !== undefined && { created_at: nanoseconds(record.createdAt) }),
+      ...(record.startedAt !== undefined && { started_at: nanoseconds(record.startedAt) }),
+      ...(record.finishedAt !== undefined && { finished_at: nanoseconds(record.finishedAt) }),
+      ...(record.exitCode !== undefined && { exit_code: record.exitCode }),
       image_id: app.imageId,
       ...(mounts.length > 0 && { mounts }),
       ...nonEmpty('user_annotations', app.userAnnotations),
       ...nonEmpty('user_labels', app.userLabels),
     };
   });
+}
+
+function immutableRecord(
+  pod: PodSnapshot,
+  app: string,
+  { root, created, started }: { root: Stage1Root; created: number | undefined; started: number | undefined },
+): AppRecord {
+  const code = exitStatus(root, app);
+  const state = code === undefined ? stateOf(pod.phase) : 'exited';
+  const finished =
+    exitedAt(root, app) ?? (pod.directory === 'exited-garbage' ? markedAt(pod.dir) : undefined);
+  return {
+    state,
+    ...(created !== undefined && { createdAt: created }),
+    ...(started !== undefined && { startedAt: started }),
+    ...(state === 'exited' && finished !== undefined && { finishedAt: finished }),
+    ...(code !== undefined && { exitCode: code }),
+  };
 }
 
 function stateOf(phase: PodPhase): AppState {

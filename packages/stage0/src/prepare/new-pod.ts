@@ -9,7 +9,7 @@ import { type FileLock, lockFile } from '@rkt/linux/file-lock';
 import { type DataDir, LOCKS_DIR_MODE, locksDir, prepareLockFile } from '@rkt/pod-layout/data-dir';
 import { newUuid } from '@rkt/spec/uuid';
 
-import type { AppRequest, Invocation, PrepareFlags } from '../cli/requests.ts';
+import type { AppRequest, Invocation, PodDescription, PrepareFlags } from '../cli/requests.ts';
 import { resolveDataDir } from '../config/data-dir.ts';
 import { loadConfig } from '../config/load.ts';
 import { fetchContext, type FetchContext, findImage } from '../fetch/finder.ts';
@@ -26,7 +26,7 @@ import { findStage1Image } from './stage1-image.ts';
  * On failure the lock is gone and the pod stays behind as an aborted prepare, which gc removes.
  */
 export async function newPod(
-  { global, flags, apps, env }: Invocation<PrepareFlags>,
+  { global, flags, apps, env }: Invocation<PrepareFlags & PodDescription>,
   logger: Logger,
   announce: (uuid: string) => void = () => undefined,
 ): Promise<LockedPod> {
@@ -101,8 +101,8 @@ async function findApps(
   return found;
 }
 
-// Shared with everybody who prepares; image gc takes it exclusively, so that no tree vanishes under us.
-function holdPrepareLock(data: DataDir): FileLock {
+/** Shared with everybody who prepares; image gc takes it exclusively, so that no tree vanishes under us. */
+export function holdPrepareLock(data: DataDir): FileLock {
   mkdirSync(locksDir(data), { recursive: true, mode: LOCKS_DIR_MODE });
   const lock = lockFile(prepareLockFile(data), { exclusive: false, wait: true, create: true, mode: 0o660 });
   if (lock === undefined) throw new Error('unreachable: waited for a lock and did not get it');

@@ -41,7 +41,12 @@ export function generateManifest({ flags, apps, env }: PodRequest, store: ImageS
     acKind: 'PodManifest',
     apps: runtimeApps,
     ...(flags.volumes.length > 0 && { volumes: [...flags.volumes] }),
-    annotations: [{ name: MUTABLE_ANNOTATION, value: 'false' }],
+    annotations: [
+      { name: MUTABLE_ANNOTATION, value: String(flags.mutable ?? false) },
+      ...Object.entries(flags.annotations ?? {}).map(([name, value]) => ({ name, value })),
+    ],
+    ...described('userAnnotations', flags.userAnnotations),
+    ...described('userLabels', flags.userLabels),
     ports: [...flags.ports],
   };
   mapPorts(
@@ -75,4 +80,11 @@ export function checkGivenManifest(
   }
   mapPorts(manifest.ports ?? [], [...ports.values()]);
   return found;
+}
+
+function described<Key extends string>(
+  key: Key,
+  map: Readonly<Record<string, string>> = {},
+): { [key in Key]?: Readonly<Record<string, string>> } {
+  return Object.keys(map).length === 0 ? {} : ({ [key]: map } as { [key in Key]: typeof map });
 }

@@ -23,7 +23,7 @@ import {
 import type { ImageKey } from '@rkt/spec/image-id';
 import { parsePodManifest, serializePodManifest } from '@rkt/spec/pod-manifest';
 
-import type { AppRequest, PrepareFlags } from '../cli/requests.ts';
+import type { AppRequest, PodDescription, PrepareFlags } from '../cli/requests.ts';
 import { during, duringAsync } from '../pod/context.ts';
 import type { ImageStore } from '../store/store.ts';
 import type { TreeStore } from '../treestore/tree-store.ts';
@@ -34,7 +34,7 @@ import { allocateUidRange } from './uid-range.ts';
 
 /** A pod as it was asked for, its images already in the store. */
 export interface PodRequest {
-  readonly flags: PrepareFlags;
+  readonly flags: PrepareFlags & PodDescription;
   readonly apps: readonly { readonly request: AppRequest; readonly key: ImageKey }[];
   readonly stage1: ImageKey;
   readonly overlay: boolean;

@@ -1,4 +1,4 @@
-// The one program of the nspawn image: init, enter, gc and stop, chosen by the name it is called by. Runs on the host.
+// The one program of the nspawn image: init, enter, gc, stop and app-*, chosen by the name it is called by. Runs on the host.
 
 import { basename } from 'node:path';
 
@@ -12,7 +12,7 @@ const PREFIXES: Readonly<Record<string, string>> = { init: 'stage1', gc: 'stage1
 
 const name = basename(process.argv0);
 const prefix = PREFIXES[name] ?? name;
-const debug = process.argv.includes('--debug');
+const debug = process.argv.includes('--debug') || process.argv.includes('--debug=true');
 
 void main(prefix, debug, async () => {
   // Modes are explicit.
@@ -34,7 +34,15 @@ void main(prefix, debug, async () => {
       return (await import('../gc.ts')).gc(call);
     case 'stop':
       return (await import('../stop.ts')).stop(call);
+    case 'app-add':
+      return (await import('../app-add.ts')).appAdd(call);
+    case 'app-rm':
+      return (await import('../app-rm.ts')).appRm(call);
+    case 'app-start':
+      return (await import('../app-start.ts')).appStart(call);
+    case 'app-stop':
+      return (await import('../app-start.ts')).appStop(call);
     default:
-      throw new Error(`called as ${name}, which is none of init, enter, gc and stop`);
+      throw new Error(`called as ${name}, which is no entry point of this image`);
   }
 });

@@ -28,6 +28,9 @@ const SYSTEMD_VARIABLES: readonly string[] = [
   'TERM',
 ];
 
+/** What stops all apps. */
+export const HALTED_TARGET = 'halted.target';
+
 /** File name of an app's unit. */
 export const appUnitName = (name: string): string => `${name}.service`;
 
@@ -36,7 +39,7 @@ export function appUnit(plan: AppPlan, pod: PodPlan): UnitOption[] {
   const { loaded, credentials } = plan;
   const root = loaded.rootfsInStage1;
   return [
-    ...unitSection(loaded),
+    ...unitSection(loaded, pod),
     ...(hasSockets(loaded) ? [unit('Requires', socketUnitName(loaded.name))] : []),
     service('Restart', 'no'),
     service('SyslogIdentifier', loaded.name),
@@ -63,18 +66,20 @@ export function appUnit(plan: AppPlan, pod: PodPlan): UnitOption[] {
   ];
 }
 
-function unitSection({ name, image }: LoadedApp): UnitOption[] {
+function unitSection({ name, image }: LoadedApp, { mutable = false }: PodPlan): UnitOption[] {
   return [
     unit('After', 'systemd-journald.service'),
     // Whoever is told writes the status file; after a failure it also halts the pod. Two names for one thing: a unit
     // that both directives name is not told of the exit status (systemd 252).
-    unit('OnFailure', `reaper@${name}.service`),
-    unit('OnSuccess', `reaped@${name}.service`),
+    unit('OnFailure', `${mutable ? 'failed' : 'reaper'}@${name}.service`),
+    unit('OnSuccess', `${mutable ? 'ended' : 'reaped'}@${name}.service`),
     unit('Description', `Application=${name} Image=${image.name}`.replaceAll('%', '%%')),
     unit('DefaultDependencies', 'false'),
     unit('Wants', 'systemd-journald.service'),
     unit('Wants', 'pod.target'),
     unit('After', 'pod.target'),
+    // halted.target of a pod made before its apps does not know them.
+    ...(mutable ? [unit('Conflicts', HALTED_TARGET)] : []),
   ];
 }
 

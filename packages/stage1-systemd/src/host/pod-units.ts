@@ -3,14 +3,17 @@
 
 import { option, type UnitOption } from 'systemd-unit-parser/unit';
 
-import { appUnitName } from './app-unit.ts';
+import { appUnitName, HALTED_TARGET } from './app-unit.ts';
 
-/** The pod-level units, by file name. */
-export function podUnits(apps: readonly string[]): ReadonlyMap<string, readonly UnitOption[]> {
+/** The pod-level units, by file name; a mutable pod is up without apps, too. */
+export function podUnits(
+  apps: readonly string[],
+  mutable = false,
+): ReadonlyMap<string, readonly UnitOption[]> {
   return new Map([
-    ['default.target', defaultTarget(apps)],
+    ['default.target', [...defaultTarget(apps), ...(mutable ? KEEPS_POD : [])]],
     ['halting.socket', haltingSocket(apps)],
-    ['halted.target', haltedTarget(apps)],
+    [HALTED_TARGET, [...haltedTarget(apps), ...(mutable ? [unit('Conflicts', 'default.target')] : [])]],
   ]);
 }
 
@@ -50,5 +53,10 @@ function haltedTarget(apps: readonly string[]): UnitOption[] {
     ...apps.map((app) => unit('Conflicts', appUnitName(app))),
   ];
 }
+
+const KEEPS_POD: readonly UnitOption[] = [
+  option('Unit', 'Wants', 'pod.target'),
+  option('Unit', 'After', 'pod.target'),
+];
 
 const unit = (name: string, value: string): UnitOption => option('Unit', name, value);

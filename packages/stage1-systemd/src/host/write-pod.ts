@@ -2,7 +2,7 @@
 // on the host. The root is the image's own, which we trust as we trust our own program from it; the apps' roots in it
 // are not written to here.
 
-import { chownSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chownSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 
 import type { Stage1Root } from '@rkt/pod-layout/pod-paths';
 import { ENV_DIR, envFileIn, MACHINE_ID, onHost, unitFile } from '@rkt/pod-layout/stage1-paths';
@@ -43,13 +43,27 @@ export async function writePod(
   apps: readonly AppPlan[],
   options: WritePodOptions,
 ): Promise<void> {
-  for (const plan of apps) writeUnit(stage1, appUnitName(plan.loaded.name), appUnit(plan, options));
+  await writeApps({ stage1, manifest }, apps, options);
   const activated = loaded.filter(hasSockets);
-  for (const app of activated) {
-    writeUnit(stage1, socketUnitName(app.name), socketUnit(app, manifest, options.warn));
-  }
   if (activated.length > 0) writeUnit(stage1, EARLY_TARGET, earlyTarget(activated.map(({ name }) => name)));
-  for (const [name, unit] of podUnits(loaded.map(({ name }) => name))) writeUnit(stage1, name, unit);
+  const names = loaded.map(({ name }) => name);
+  for (const [name, unit] of podUnits(names, options.mutable)) writeUnit(stage1, name, unit);
+  writeNew(onHost(stage1, MACHINE_ID), `${options.uuid.replaceAll('-', '')}\n`, FILE_MODE);
+}
+
+/** Writes what is of these apps alone: of all apps of a pod, or of one that is added to it. @throws as writePod */
+export async function writeApps(
+  { stage1, manifest }: Pick<LoadedPod, 'stage1' | 'manifest'>,
+  apps: readonly AppPlan[],
+  options: WritePodOptions,
+): Promise<void> {
+  for (const plan of apps) {
+    const { loaded } = plan;
+    writeUnit(stage1, appUnitName(loaded.name), appUnit(plan, options));
+    if (hasSockets(loaded)) {
+      writeUnit(stage1, socketUnitName(loaded.name), socketUnit(loaded, manifest, options.warn));
+    }
+  }
   mkdirSync(onHost(stage1, ENV_DIR), { recursive: true, mode: DIRECTORY_MODE });
   for (const { loaded: app } of apps) {
     const file = onHost(stage1, envFileIn(app.name));
@@ -59,8 +73,19 @@ export async function writePod(
     if (options.metadataUrl !== undefined) giveToOwnerOf(stage1, file);
   }
   writeAccounts(stage1, apps);
-  writeNew(onHost(stage1, MACHINE_ID), `${options.uuid.replaceAll('-', '')}\n`, FILE_MODE);
   await writeDiagnoses(stage1, apps, options);
+}
+
+/** Deletes what {@link writeApps} wrote of an app; accounts stay, others may have them. */
+export function deleteAppFiles(stage1: Stage1Root, app: string): void {
+  for (const file of [
+    unitFile(stage1, appUnitName(app)),
+    unitFile(stage1, socketUnitName(app)),
+    onHost(stage1, envFileIn(app)),
+    onHost(stage1, `${DIAGNOSIS_DIR}/${app}`),
+  ]) {
+    rmSync(file, { force: true });
+  }
 }
 
 function giveToOwnerOf(root: Stage1Root, file: string): void {

@@ -53,7 +53,7 @@ export async function completionTables(): Promise<CompletionTables> {
       .filter(([, flag]) => flag.complete !== undefined)
       .map(([name, flag]) => [name, valueWords(flag)]),
     takingValues: [...flags].filter(([, flag]) => flag.bare === undefined).map(([name]) => name),
-    takingImages: leaves.filter(({ spec }) => spec.grammar === 'images').map(({ name }) => name),
+    takingImages: leaves.filter(({ spec }) => spec.grammar.endsWith('images')).map(({ name }) => name),
   };
 }
 

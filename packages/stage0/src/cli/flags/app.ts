@@ -199,6 +199,13 @@ export const APP_FLAGS: AppTable = {
   stderr: streamFlag('stderr', OUTPUT_MODES),
 };
 
+/** Flags of a pod that speak of the pod as those of an app do of the app. */
+export const DESCRIPTION_FLAGS: Pick<AppTable, 'annotation' | 'user-annotation' | 'user-label'> = {
+  annotation: mapFlag('Annotation of the pod in its manifest', annotationPair),
+  'user-annotation': mapFlag('Annotation of the pod for your own use', anyPair),
+  'user-label': mapFlag('Label of the pod for your own use', anyPair),
+};
+
 /** The request for one image of run and prepare. */
 export function buildAppRequest(
   image: string,

@@ -79,3 +79,15 @@ export async function loadVolume(): Promise<(text: string, previous: readonly Vo
     return volume;
   };
 }
+
+/** --mnt-volume name=NAME,kind=...,target=PATH */
+export async function loadMountVolume(): Promise<(text: string) => Mount> {
+  const { parseMountVolumeFlag } = await import('@rkt/spec/mount');
+  return parseMountVolumeFlag;
+}
+
+/** --port NAME:PROTOCOL:PODPORT:HOSTIP:HOSTPORT */
+export async function loadSandboxPort(): Promise<(text: string) => ExposedPort> {
+  const { parseSandboxPortFlag } = await import('@rkt/spec/port');
+  return parseSandboxPortFlag;
+}

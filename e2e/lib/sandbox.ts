@@ -1,0 +1,72 @@
+// A sandbox of a test, and its apps. Runs in the mocha process.
+
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync } from 'node:fs';
+
+import type { Result } from './process.ts';
+import { eventually, type Running } from './process.ts';
+import { INSECURE, type Rkt } from './rkt.ts';
+
+/** What `app status --format=json` tells. */
+export interface AppJson {
+  readonly name: string;
+  readonly state: string;
+  readonly exit_code?: number;
+  readonly started_at?: number;
+  readonly finished_at?: number;
+  readonly mounts?: readonly { readonly container_path: string; readonly read_only: boolean }[];
+  readonly user_labels?: Readonly<Record<string, string>>;
+}
+
+/** A running sandbox. */
+export class Sandbox {
+  readonly #rkt: Rkt;
+  readonly running: Running;
+  readonly uuid: string;
+
+  private constructor(rkt: Rkt, running: Running, uuid: string) {
+    this.#rkt = rkt;
+    this.running = running;
+    this.uuid = uuid;
+  }
+
+  /** Starts one and waits until apps can be added. */
+  static async start(rkt: Rkt, flags: readonly string[]): Promise<Sandbox> {
+    const file = rkt.tmp.join(`sandbox-${process.hrtime.bigint()}`);
+    const options = { timeoutMs: 300_000 };
+    const running = rkt.start([INSECURE, 'app', 'sandbox', `--uuid-file-save=${file}`, ...flags], options);
+    await eventually(
+      'a UUID',
+      () => running.isOver || (existsSync(file) && readFileSync(file).length > 0),
+      20_000,
+    );
+    assert.equal(running.isOver, false, running.output);
+    const uuid = readFileSync(file, 'utf8');
+    await rkt.ok(['status', '--wait-ready=30s', uuid]);
+    return new Sandbox(rkt, running, uuid);
+  }
+
+  /** `rkt app VERB UUID ...` to its end, expecting status 0. */
+  async app(verb: string, ...args: readonly string[]): Promise<Result> {
+    return this.#rkt.ok(['app', verb, this.uuid, ...args]);
+  }
+
+  async status(app: string): Promise<AppJson> {
+    return JSON.parse((await this.app('status', `--app=${app}`, '--format=json')).stdout) as AppJson;
+  }
+
+  /** Waits until the app has ended. */
+  async exited(app: string): Promise<AppJson> {
+    for (;;) {
+      const now = await this.status(app);
+      if (now.state === 'exited') return now;
+      await eventually('another look', () => true);
+    }
+  }
+
+  /** Stops the sandbox and gives its exit status. */
+  async stop(): Promise<number> {
+    await this.#rkt.ok(['stop', this.uuid]);
+    return (await this.running.ended).status;
+  }
+}

@@ -1,0 +1,40 @@
+// `rkt app sandbox` (contract stage0 8.20). Runs in stage0, which becomes stage1.
+
+import { writeFileSync } from 'node:fs';
+
+import { createLogger } from '@rkt/diagnostics/logger';
+
+import { CommandError, isCode } from '../../cli/errors.ts';
+import type { Invocation, SandboxFlags } from '../../cli/requests.ts';
+import { launchPod } from '../../launch/launch.ts';
+import { movePod } from '../../pod/pod.ts';
+import { newPod } from '../../prepare/new-pod.ts';
+
+/** Exit status of every failure of this command. */
+const EXIT_SANDBOX_FAILED = 1;
+
+export async function run(invocation: Invocation<SandboxFlags>): Promise<number> {
+  try {
+    return await launchSandbox(invocation);
+  } catch (error) {
+    const { message, cause } = error as Error;
+    if (isCode(error, 'command-failed'))
+      throw new CommandError(message, cause, { status: EXIT_SANDBOX_FAILED });
+    throw new CommandError('error running the sandbox', error, { status: EXIT_SANDBOX_FAILED });
+  }
+}
+
+async function launchSandbox(invocation: Invocation<SandboxFlags>): Promise<number> {
+  const { command, global, flags, env } = invocation;
+  const logger = createLogger({ prefix: command, debug: global.debug });
+  const pod = await newPod(invocation, logger, (uuid) => {
+    if (flags.uuidFileSave !== undefined) writeFileSync(flags.uuidFileSave, uuid, { mode: 0o644 });
+  });
+  return launchPod(movePod(pod, 'run'), {
+    flags,
+    global,
+    env,
+    mutable: true,
+    logger: createLogger({ prefix: 'stage0', debug: global.debug }),
+  });
+}

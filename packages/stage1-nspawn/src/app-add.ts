@@ -1,0 +1,90 @@
+// The entry point app/add: makes an app, whose image stage0 has put into the pod, known to the pod's systemd (contract
+// 1.6, 8.4). Working directory P. On the host until all is decided, then in the pod's namespaces.
+
+import { existsSync } from 'node:fs';
+
+import { writeStderr } from '@rkt/diagnostics/logger';
+import { quote } from '@rkt/diagnostics/quote';
+import { cgroupMode, hierarchies } from '@rkt/linux/cgroup';
+import { nofileLimitAtStart } from '@rkt/linux/exec';
+import { openKernel } from '@rkt/linux/libc';
+import { parseAppArguments } from '@rkt/pod-layout/crossing';
+import type { RunArguments } from '@rkt/pod-layout/entrypoints';
+import { podDir } from '@rkt/pod-layout/pod-paths';
+import { findPodCgroup, ownHierarchies } from '@rkt/stage1-base/pod-cgroup';
+import { runningMetadataUrl } from '@rkt/stage1-base/metadata';
+import { loadPodQuickly } from '@rkt/stage1-base/quick-load-pod';
+import { currentLimits } from '@rkt/stage1-systemd/host/resource-limits';
+import { writeApps } from '@rkt/stage1-systemd/host/write-pod';
+
+import { attachMounts, detachMounts } from './app-mounts.ts';
+import { cgroupAbilities } from './cgroup-abilities.ts';
+import type { EntryPointCall } from './entry-point.ts';
+import { NspawnError } from './errors.ts';
+import { enterPod, tellSystemd } from './in-pod.ts';
+import { diagnoseProgram, planApps } from './plan-apps.ts';
+import { runtimeOptions } from './runtime-options.ts';
+
+/** Adds the app, not started. @throws RktError, naming the app's user, program, volume or isolator */
+export async function appAdd({ args, env, cwd }: EntryPointCall): Promise<number> {
+  const { app: name, uuid = '', debug } = parseAppArguments(args);
+  const dir = podDir(cwd);
+  const kernel = openKernel();
+  const pod = await loadPodQuickly(cwd);
+  const apps = pod.apps.filter((app) => app.name === name);
+  if (apps.length === 0) throw new NspawnError('no-such-app', `no app ${quote(name)} in the pod`);
+  const { insecure } = runtimeOptions(dir);
+  const mounted = hierarchies();
+  const unified = cgroupMode(mounted) === 'unified';
+  const cgroup = findPodCgroup(dir, mounted);
+  const own =
+    cgroup === undefined
+      ? []
+      : ownHierarchies(cgroup, mounted).filter(
+          ({ mountPoint, version }) =>
+            existsSync(`${mountPoint}${cgroup.subcgroup}`) && (!unified || version === 2),
+        );
+  const warn = (line: string): void => writeStderr(`${line}\n`);
+  const options: RunArguments = {
+    debug,
+    uuid,
+    net: [],
+    interactive: false,
+    resolvMode: 'default',
+    hostsMode: 'default',
+    disableCapabilities: insecure.DisableCapabilities,
+    disablePaths: insecure.DisablePaths,
+    disableSeccomp: insecure.DisableSeccomp,
+    mutable: true,
+  };
+  const plans = await planApps(
+    { ...pod, apps },
+    {
+      options,
+      roots: { wholeSys: unified },
+      users: undefined,
+      abilities: () => cgroupAbilities(kernel, mounted, { cgroup, own }),
+      allowUnlimited: false,
+      warn,
+    },
+  );
+  await writeApps(pod, plans, {
+    uuid,
+    warn,
+    metadataUrl: runningMetadataUrl(dir),
+    interactive: false,
+    mutable: true,
+    protectPaths: !options.disablePaths,
+    limits: currentLimits(nofileLimitAtStart()),
+    diagnose: diagnoseProgram,
+  });
+  const mounts = plans.map(({ loaded, binds }) => ({
+    loaded,
+    detached: detachMounts(kernel, loaded, binds),
+  }));
+
+  enterPod(kernel, dir, env);
+  for (const { loaded, detached } of mounts) attachMounts(kernel, loaded.rootfsInStage1, detached);
+  tellSystemd('daemon-reload');
+  return 0;
+}
