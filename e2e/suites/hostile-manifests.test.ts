@@ -1,6 +1,7 @@
 // Manifests that are wrong (design: hostile inputs 24-27, contract stage0 3).
 
 import assert from 'node:assert/strict';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 
 import { imageManifest } from '@rkt/testkit/manifests';
 import { rawArchive, rawEntry } from '@rkt/testkit/raw-tar';
@@ -47,6 +48,39 @@ hostileSuite('hostile manifests', (the) => {
     ] as const) {
       it(`with ${what} are refused`, () => the.refused(withManifest(text), message));
     }
+    it('of a version that is not written yet are read as far as they are understood', async () => {
+      const text = `{"unheard":{"of":true},${MANIFEST.replace('0.8.11', '99.0.0').slice(1)}`;
+      assert.ok((await the.unpack(withManifest(text))) !== undefined);
+    });
+    it('with whitelists that lead out, or let nothing in, show nothing that is outside', async () => {
+      const listing = (...paths: readonly string[]): Buffer =>
+        rawArchive([
+          manifestEntry(`{"pathWhitelist":${JSON.stringify(paths)},${MANIFEST.slice(1)}`),
+          rootfsEntry(),
+          directory('rootfs/etc/'),
+          file('rootfs/etc/shadow', 'own'),
+          file('rootfs/other', 'other'),
+        ]);
+      const led = await the.unpack(listing('/../../../../etc/shadow'));
+      assert.ok(led === undefined || !existsSync(`${led}/other`));
+      if (led !== undefined && existsSync(`${led}/etc/shadow`)) {
+        assert.equal(readFileSync(`${led}/etc/shadow`, 'utf8'), 'own');
+      }
+      const none = await the.unpack(listing('/nothing/of/this'));
+      assert.ok(none !== undefined);
+      // Directories are no files: whitelists leave them.
+      assert.deepEqual(readdirSync(none, { recursive: true }), ['etc']);
+      await the.refused(listing('etc/shadow'), 'pathWhitelist must have absolute paths');
+    });
+    it('that depend on what is not there, or has no name, are refused', async () => {
+      const depending = (dependency: object): Buffer =>
+        rawArchive([
+          manifestEntry(`{"dependencies":[${JSON.stringify(dependency)}],${MANIFEST.slice(1)}`),
+          rootfsEntry(),
+        ]);
+      await the.refused(depending({ imageName: 'nowhere.invalid/image' }), 'nowhere.invalid/image');
+      await the.refused(depending({ imageID: `sha512-${'0'.repeat(128)}` }), /imageName|dependency/);
+    });
     it('do not pollute prototypes', async () => {
       const text = `{"__proto__":{"polluted":true},"constructor":{"prototype":{"polluted":true}},${MANIFEST.slice(1)}`;
       const out = await the.unpack(withManifest(text));
