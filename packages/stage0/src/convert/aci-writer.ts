@@ -7,6 +7,7 @@ import type { RootfsSink } from '../unpack/aci-reader.ts';
 import { type BytePath, pathBytes } from '../unpack/byte-path.ts';
 import type { EntryType, TarEntry } from '../unpack/tar-entry.ts';
 import { BLOCK_BYTES } from '../unpack/tar-header.ts';
+import { madeEntry } from './layer-entries.ts';
 
 const BUFFER_BYTES = 1024 * 1024;
 const FILE_MODE = 0o644;
@@ -118,21 +119,7 @@ export class AciWriter implements RootfsSink {
   }
 }
 
-const ROOT: TarEntry = {
-  type: 'directory',
-  name: Buffer.alloc(0),
-  linkName: Buffer.alloc(0),
-  mode: ROOT_MODE,
-  uid: 0,
-  gid: 0,
-  size: 0,
-  mtimeNs: 0n,
-  atimeNs: undefined,
-  devMajor: 0,
-  devMinor: 0,
-  xattrs: undefined,
-  sparse: undefined,
-};
+const ROOT = madeEntry('directory', ROOT_MODE);
 
 // By these overlayfs would take a file for its own bookkeeping.
 function withoutOverlay(xattrs: ReadonlyMap<string, Buffer>): Map<string, Buffer> {

@@ -5,7 +5,7 @@ import { type BytePath, readable } from '../unpack/byte-path.ts';
 import { cleanEntryName, cleanLinkName } from '../unpack/entry-policy.ts';
 import { exceed, refuse } from '../unpack/errors.ts';
 import type { ArchiveLimits } from '../unpack/limits.ts';
-import type { EntrySink, TarEntry } from '../unpack/tar-entry.ts';
+import type { EntrySink, EntryType, TarEntry } from '../unpack/tar-entry.ts';
 
 /** One entry of a layer. */
 export interface LayerEntry {
@@ -107,11 +107,7 @@ export class LayerCollector implements EntrySink {
 }
 
 /** What no entry of an archive names: owned by root, without a time. */
-export function madeEntry(
-  type: 'directory' | 'symlink',
-  mode: number,
-  linkName: Buffer = Buffer.alloc(0),
-): TarEntry {
+export function madeEntry(type: EntryType, mode: number, linkName: Buffer = Buffer.alloc(0)): TarEntry {
   return {
     type,
     name: Buffer.alloc(0),

@@ -18,6 +18,7 @@ export interface LayerIndex {
 }
 
 const BUFFER_BYTES = 256 * 1024;
+const WINDOW_BYTES = 64 * 1024;
 const LENGTH_BYTES = 4;
 
 /** Writes an index into an open, empty file. */
@@ -97,7 +98,7 @@ export class LayerIndexReader implements LayerIndex, Disposable {
   // Whether these bytes are there, and in the window then.
   #load(position: number, length: number): boolean {
     if (position >= this.#start && position + length <= this.#start + this.#length) return true;
-    if (length > this.#window.length) this.#window = Buffer.allocUnsafeSlow(length);
+    if (length > this.#window.length) this.#window = Buffer.allocUnsafeSlow(Math.max(length, WINDOW_BYTES));
     this.#start = position;
     this.#length = 0;
     for (let read = 1; read > 0 && this.#length < length; this.#length += read) {

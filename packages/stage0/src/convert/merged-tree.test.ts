@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 
-import type { LayerEntry } from './layer-entries.ts';
+import { type LayerEntry, madeEntry } from './layer-entries.ts';
 import { type EntrySource, type MergedEntry, MergedTree } from './merged-tree.ts';
 import { whiteoutOf } from './whiteout.ts';
 
@@ -19,21 +19,7 @@ function layer(...lines: readonly Line[]): LayerEntry[] {
       target: type === 'hardlink' ? link : '',
       offset,
       storedBytes: 0,
-      entry: {
-        type,
-        name: Buffer.alloc(0),
-        linkName: Buffer.from(link),
-        mode: 0o644,
-        uid: 0,
-        gid: 0,
-        size: 0,
-        mtimeNs: 0n,
-        atimeNs: undefined,
-        devMajor: 0,
-        devMinor: 0,
-        xattrs: undefined,
-        sparse: undefined,
-      },
+      entry: madeEntry(type, 0o644, Buffer.from(link)),
     };
   });
 }

@@ -49,14 +49,14 @@ export class MergedTree {
   readonly #paths = new PathTable();
   // By path: its file, the entry that gave the file this name, and the last layer that put it, or something below it,
   // here.
-  readonly #file = uint32();
-  readonly #layer = uint32();
-  readonly #order = float64();
-  readonly #touched = uint32();
+  readonly #file = new PagedNumbers(Uint32Array);
+  readonly #layer = new PagedNumbers(Uint32Array);
+  readonly #order = new PagedNumbers(Float64Array);
+  readonly #touched = new PagedNumbers(Uint32Array);
   // By file, whatever its names. File 0 is every directory that only names imply.
-  readonly #kind = new PagedNumbers((length) => new Uint8Array(length));
-  readonly #source = uint32();
-  readonly #position = float64();
+  readonly #kind = new PagedNumbers(Uint8Array);
+  readonly #source = new PagedNumbers(Uint32Array);
+  readonly #position = new PagedNumbers(Float64Array);
   #files = IMPLIED_DIRECTORY;
   // Layers count from 1 here, so that 0 is none.
   #current = 0;
@@ -83,7 +83,7 @@ export class MergedTree {
 
   /** Everything below the root: files of the top layer first, and no entry before the directory it is in. */
   *entries(): Generator<MergedEntry, void, undefined> {
-    const firstNames = uint32();
+    const firstNames = new PagedNumbers(Uint32Array);
     for (const path of this.#parentsFirst(this.#sorted())) {
       const file = this.#file.get(path);
       const first = firstNames.get(file);
@@ -267,12 +267,4 @@ const KIND = { other: 0, directory: 1, symlink: 2 } as const;
 function kindOf(type: LayerEntry['entry']['type']): number {
   if (type === 'directory') return KIND.directory;
   return type === 'symlink' ? KIND.symlink : KIND.other;
-}
-
-function uint32(): PagedNumbers {
-  return new PagedNumbers((length) => new Uint32Array(length));
-}
-
-function float64(): PagedNumbers {
-  return new PagedNumbers((length) => new Float64Array(length));
 }

@@ -11,11 +11,11 @@ type NumberArray = Uint8Array | Uint32Array | Float64Array;
 /** Numbers by index; what was never set is 0. */
 export class PagedNumbers {
   readonly #pages: NumberArray[] = [];
-  readonly #make: (length: number) => NumberArray;
+  readonly #Page: new (length: number) => NumberArray;
 
-  /** @param make Makes a page, `(n) => new Uint32Array(n)` for example. */
-  constructor(make: (length: number) => NumberArray) {
-    this.#make = make;
+  /** @param Page What numbers there may be: `Uint8Array`, `Uint32Array`, `Float64Array`. */
+  constructor(Page: new (length: number) => NumberArray) {
+    this.#Page = Page;
   }
 
   get(index: number): number {
@@ -24,7 +24,7 @@ export class PagedNumbers {
 
   set(index: number, value: number): void {
     const page = index >>> PAGE_BITS;
-    while (this.#pages.length <= page) this.#pages.push(this.#make(PAGE));
+    while (this.#pages.length <= page) this.#pages.push(new this.#Page(PAGE));
     (this.#pages[page] as NumberArray)[index & (PAGE - 1)] = value;
   }
 }

@@ -16,13 +16,13 @@ const FIRST_SLOTS = 1 << 12;
 /** A tree of names. */
 export class PathTable {
   #last = ROOT_PATH;
-  readonly #parent = uint32();
-  readonly #linked = new PagedNumbers((length) => new Uint8Array(length));
-  readonly #firstChild = uint32();
-  readonly #next = uint32();
-  readonly #previous = uint32();
-  readonly #hash = uint32();
-  readonly #nameAt = uint32();
+  readonly #parent = new PagedNumbers(Uint32Array);
+  readonly #linked = new PagedNumbers(Uint8Array);
+  readonly #firstChild = new PagedNumbers(Uint32Array);
+  readonly #next = new PagedNumbers(Uint32Array);
+  readonly #previous = new PagedNumbers(Uint32Array);
+  readonly #hash = new PagedNumbers(Uint32Array);
+  readonly #nameAt = new PagedNumbers(Uint32Array);
   readonly #names = new PagedNames();
   // Paths by the hash of their directory and name; at most half of the slots are taken.
   #slots = new Uint32Array(FIRST_SLOTS);
@@ -134,10 +134,6 @@ export class PathTable {
       this.#slots[slot] = path;
     }
   }
-}
-
-function uint32(): PagedNumbers {
-  return new PagedNumbers((length) => new Uint32Array(length));
 }
 
 // New for each process: an image cannot be made of names that collide in all of them.
