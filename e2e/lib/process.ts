@@ -166,7 +166,7 @@ export function execute(
  */
 export async function eventually<T>(
   what: string,
-  probe: () => T,
+  probe: () => T | Promise<T>,
   timeoutMs = 15_000,
 ): Promise<NonNullable<T>> {
   const deadline = Date.now() + timeoutMs;

@@ -56,12 +56,11 @@ export class Sandbox {
   }
 
   /** Waits until the app has ended. */
-  async exited(app: string): Promise<AppJson> {
-    for (;;) {
+  exited(app: string): Promise<AppJson> {
+    return eventually(`the end of ${app}`, async () => {
       const now = await this.status(app);
-      if (now.state === 'exited') return now;
-      await eventually('another look', () => true);
-    }
+      return now.state === 'exited' ? now : undefined;
+    });
   }
 
   /** Stops the sandbox and gives its exit status. */

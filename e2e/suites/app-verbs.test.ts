@@ -4,6 +4,9 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
+import { podDir, stage1Rootfs } from '@rkt/pod-layout/pod-paths';
+import { stage2Dir, startedMark } from '@rkt/pod-layout/stage1-paths';
+
 import { mountPoints } from '../lib/cleanup.ts';
 import { FLAVOURS } from '../lib/flavours.ts';
 import { shellImage } from '../lib/images.ts';
@@ -52,7 +55,8 @@ suite('apps of sandboxes', ['root', 'busybox'], (the) => {
       'in\n',
     );
     await sandbox.app('stop', '--app=one');
-    assert.equal((await sandbox.status('one')).state, 'exited');
+    const { state, exit_code: code } = await sandbox.status('one');
+    assert.deepEqual([state, code], ['exited', 15]);
     assert.equal((await sandbox.status('two')).state, 'running');
     await the.rkt.fails(['app', 'stop', sandbox.uuid, '--app=one'], 'app "one" is not running');
     assert.equal(await sandbox.stop(), 0);
@@ -215,9 +219,21 @@ suite('apps of sandboxes', ['root', 'busybox'], (the) => {
       const { stdout } = await sandbox.app('list', '--no-legend');
       if (/^half\t/m.test(stdout)) await sandbox.app('rm', '--app=half');
       await sandbox.app('add', NAME, '--name=half');
+      // A start that was killed leaves its mark, and the app does not run.
+      const dir = podDir(join(the.rkt.data, 'pods/run', sandbox.uuid));
+      writeFileSync(startedMark(stage1Rootfs(dir), 'half'), '');
+      await sandbox.app('start', '--app=half');
+      assert.equal((await sandbox.exited('half')).exit_code, 0);
       await sandbox.app('rm', '--app=half');
     }
-    await Promise.all(names.map((name) => sandbox.app('rm', `--app=${name}`)));
+    const stage2 = (): string[] =>
+      readdirSync(stage2Dir(stage1Rootfs(podDir(join(the.rkt.data, 'pods/run', sandbox.uuid))))).sort();
+    // Four apps, and one link of their image to one that is still there.
+    await sandbox.app('rm', '--app=a');
+    assert.deepEqual(stage2().slice(0, -1), ['b', 'c', 'd']);
+    assert.match(stage2().at(-1) ?? '', /^sha512-/);
+    await Promise.all(['b', 'c', 'd'].map((name) => sandbox.app('rm', `--app=${name}`)));
+    assert.deepEqual(stage2(), []);
     assert.equal((await sandbox.app('list', '--no-legend')).stdout, '\n');
     assert.equal(await sandbox.stop(), 0);
   });
@@ -226,9 +242,10 @@ suite('apps of sandboxes', ['root', 'busybox'], (the) => {
     this.timeout(300_000);
     const sandbox = await Sandbox.start(the.rkt, flags);
     const cycle = async (): Promise<void> => {
-      await sandbox.app('add', NAME, '--name=app', '--mnt-volume=name=v,kind=empty,target=/v');
+      const volume = '--mnt-volume=name=v,kind=empty,target=/v';
+      await sandbox.app('add', NAME, '--name=app', volume, '--exec=/bin/sleep', '--', '1000');
       await sandbox.app('start', '--app=app');
-      await sandbox.app('stop', '--app=app').catch(() => undefined);
+      await sandbox.app('stop', '--app=app');
       await sandbox.app('rm', '--app=app');
     };
     const seen = (): Record<string, unknown> => traces(the.rkt.data, sandbox.uuid);

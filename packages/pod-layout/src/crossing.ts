@@ -14,7 +14,7 @@ import { parseGoFlags } from './entrypoints.ts';
 import { DEFAULT_PATH, RKT_STAGE1_ENTERCMD, RKT_STAGE1_ENTERPID } from './environment.ts';
 import { PodLayoutError } from './errors.ts';
 
-/** Exit status of `app/stop` when there is no such unit (systemctl(1)). */
+/** Exit status of `app/stop` when the app does not run (systemctl(1): no such unit). */
 export const EXIT_NO_SUCH_UNIT = 5;
 
 /** Arguments of the entry points `app/*`. */

@@ -23,6 +23,11 @@ const INTERFACE_VERSION = `${PREFIX}interface-version`;
 
 /** Pod annotation: whether apps may be added while the pod runs. */
 export const MUTABLE_ANNOTATION: string = `${PREFIX}mutable`;
+/** Whether a pod with these annotations takes apps while it runs. */
+export function isMutable(annotations: readonly Annotation[] | undefined): boolean {
+  return annotations?.find(({ name }) => name === MUTABLE_ANNOTATION)?.value === 'true';
+}
+
 /** Image annotation that marks an image converted from docker. */
 export const DOCKER_REPOSITORY_ANNOTATION = 'appc.io/docker/repository';
 /** Image annotation: the app speaks sd_notify. */

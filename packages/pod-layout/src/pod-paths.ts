@@ -31,6 +31,8 @@ export const podPath = (data: DataDir, state: PodDirectoryName, uuid: string): P
   podDir(`${data}/pods/${state}/${uuid}`);
 
 export const podManifestFile = (pod: PodDir): string => `${pod}/pod`;
+/** Becomes the manifest by a rename. */
+export const nextPodManifestFile = (pod: PodDir): string => `${pod}/pod.new`;
 export const podMutationLock = (pod: PodDir): string => `${pod}/pod.lck`;
 export const podCreatedMark = (pod: PodDir): string => `${pod}/pod-created`;
 export const stage1Dir = (pod: PodDir): string => `${pod}/stage1`;

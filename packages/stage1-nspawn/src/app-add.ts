@@ -9,7 +9,6 @@ import { cgroupMode, hierarchies } from '@rkt/linux/cgroup';
 import { nofileLimitAtStart } from '@rkt/linux/exec';
 import { openKernel } from '@rkt/linux/libc';
 import { parseAppArguments } from '@rkt/pod-layout/crossing';
-import type { RunArguments } from '@rkt/pod-layout/entrypoints';
 import { podDir } from '@rkt/pod-layout/pod-paths';
 import { findPodCgroup, ownHierarchies } from '@rkt/stage1-base/pod-cgroup';
 import { runningMetadataUrl } from '@rkt/stage1-base/metadata';
@@ -27,7 +26,7 @@ import { runtimeOptions } from './runtime-options.ts';
 
 /** Adds the app, not started. @throws RktError, naming the app's user, program, volume or isolator */
 export async function appAdd({ args, env, cwd }: EntryPointCall): Promise<number> {
-  const { app: name, uuid = '', debug } = parseAppArguments(args);
+  const { app: name, uuid = '' } = parseAppArguments(args);
   const dir = podDir(cwd);
   const kernel = openKernel();
   const pod = await loadPodQuickly(cwd);
@@ -45,22 +44,13 @@ export async function appAdd({ args, env, cwd }: EntryPointCall): Promise<number
             existsSync(`${mountPoint}${cgroup.subcgroup}`) && (!unified || version === 2),
         );
   const warn = (line: string): void => writeStderr(`${line}\n`);
-  const options: RunArguments = {
-    debug,
-    uuid,
-    net: [],
-    interactive: false,
-    resolvMode: 'default',
-    hostsMode: 'default',
-    disableCapabilities: insecure.DisableCapabilities,
-    disablePaths: insecure.DisablePaths,
-    disableSeccomp: insecure.DisableSeccomp,
-    mutable: true,
-  };
   const plans = await planApps(
     { ...pod, apps },
     {
-      options,
+      options: {
+        disableCapabilities: insecure.DisableCapabilities,
+        disableSeccomp: insecure.DisableSeccomp,
+      },
       roots: { wholeSys: unified },
       users: undefined,
       abilities: () => cgroupAbilities(kernel, mounted, { cgroup, own }),
@@ -74,7 +64,7 @@ export async function appAdd({ args, env, cwd }: EntryPointCall): Promise<number
     metadataUrl: runningMetadataUrl(dir),
     interactive: false,
     mutable: true,
-    protectPaths: !options.disablePaths,
+    protectPaths: !insecure.DisablePaths,
     limits: currentLimits(nofileLimitAtStart()),
     diagnose: diagnoseProgram,
   });

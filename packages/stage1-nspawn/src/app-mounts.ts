@@ -60,27 +60,18 @@ export function detachMounts(kernel: Kernel, app: LoadedApp, binds: readonly Bin
   return { ...(isMounted ? { root: clone(rootfs, false) } : {}), volumes };
 }
 
-/** Attaches them at the app's root in stage1. Called in the pod. */
+/**
+ * Attaches them at the app's root in stage1, in place of all that is mounted there: what an add that was killed has left,
+ * or what the host's mounts have brought where they reach the pod. Called in the pod.
+ */
 export function attachMounts(kernel: Kernel, rootInStage1: string, { root, volumes }: DetachedMounts): void {
-  if (root !== undefined && !isThere(rootInStage1, root)) {
-    const at = openSync(rootInStage1, O_PATH | O_DIRECTORY);
-    attach(kernel, root, at);
-  }
+  detachFromPod(kernel, rootInStage1);
+  if (root !== undefined) attach(kernel, root, openSync(rootInStage1, O_PATH | O_DIRECTORY));
   for (const { fd, inApp } of volumes) {
     const rootFd = openRoot(rootInStage1);
     const at = openInRoot(rootFd, inApp, O_PATH);
     closeSync(rootFd);
     attach(kernel, fd, at);
-  }
-}
-
-// Where mounts of the host reach the pod, it is there already.
-function isThere(directory: string, root: number): boolean {
-  const at = openSync(directory, O_PATH | O_DIRECTORY);
-  try {
-    return fstatSync(at).dev === fstatSync(root).dev;
-  } finally {
-    closeSync(at);
   }
 }
 

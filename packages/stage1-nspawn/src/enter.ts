@@ -12,20 +12,7 @@ import path from 'node:path';
 import { quote } from '@rkt/diagnostics/quote';
 import { writeStderr } from '@rkt/diagnostics/logger';
 import { cgroupMode, hierarchies } from '@rkt/linux/cgroup';
-import {
-  AT_EMPTY_PATH,
-  AT_FDCWD,
-  capabilityNumber,
-  CLONE_FS,
-  CLONE_NEWCGROUP,
-  CLONE_NEWIPC,
-  CLONE_NEWNET,
-  CLONE_NEWNS,
-  CLONE_NEWPID,
-  CLONE_NEWUTS,
-  O_DIRECTORY,
-  O_PATH,
-} from '@rkt/linux/constants';
+import { AT_EMPTY_PATH, AT_FDCWD, capabilityNumber, O_DIRECTORY, O_PATH } from '@rkt/linux/constants';
 import { execOpenProgram, nofileLimitAtStart } from '@rkt/linux/exec';
 import type { Kernel } from '@rkt/linux/kernel';
 import { openKernel } from '@rkt/linux/libc';
@@ -47,6 +34,7 @@ import { type ConfinePlan, encodePlan, sealedFile } from './confine-plan.ts';
 import type { EntryPointCall } from './entry-point.ts';
 import { NspawnError } from './errors.ts';
 import { joinCgroupsOf } from './join-cgroups.ts';
+import { joinNamespaces } from './join-namespaces.ts';
 import { podFilterProgram } from './pod-filter.ts';
 import { runtimeOptions } from './runtime-options.ts';
 
@@ -55,9 +43,6 @@ const EXIT_EXEC = 203;
 
 /** A terminal that everything knows. */
 const DEFAULT_TERM = 'vt100';
-
-/** Namespaces of the pod; the mount namespace, the app's own, comes after them. */
-const POD_NAMESPACES = CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | CLONE_NEWPID | CLONE_NEWCGROUP;
 
 /** The program this one becomes, beside it in the image. */
 const CONFINE = 'usr/lib/rkt/confine';
@@ -159,10 +144,7 @@ function otherUserNamespace(pid: number): boolean {
 }
 
 function enterNamespaces(kernel: Kernel, targetFd: number, rootFd: number): void {
-  kernel.setns(targetFd, POD_NAMESPACES);
-  // Threads share their root and working directory, which setns refuses to change for all of them.
-  kernel.unshare(CLONE_FS);
-  kernel.setns(targetFd, CLONE_NEWNS);
+  joinNamespaces(kernel, targetFd);
   const [wanted, here] = [kernel.statAt(rootFd, '', AT_EMPTY_PATH), kernel.statAt(AT_FDCWD, '/', 0)];
   if (
     wanted.inode !== here.inode ||

@@ -1,21 +1,11 @@
 // Works inside a pod that runs, as its PID 1 would: mounts, and asks its systemd. Runs in the entry points app/*, which
-// start on the host. Once inside, synchronous calls only: node's threads stay outside, and after a PID namespace none
-// may be started.
+// start on the host.
 //
 // The root there is stage1's, which no app can write: apps have mount namespaces and roots of their own.
 
 import { spawnSync } from 'node:child_process';
 import { closeSync } from 'node:fs';
 
-import {
-  CLONE_FS,
-  CLONE_NEWCGROUP,
-  CLONE_NEWIPC,
-  CLONE_NEWNET,
-  CLONE_NEWNS,
-  CLONE_NEWPID,
-  CLONE_NEWUTS,
-} from '@rkt/linux/constants';
 import type { Kernel } from '@rkt/linux/kernel';
 import { RKT_STAGE1_ENTERPID } from '@rkt/pod-layout/environment';
 import type { PodDir } from '@rkt/pod-layout/pod-paths';
@@ -23,17 +13,13 @@ import type { PodDir } from '@rkt/pod-layout/pod-paths';
 import { findPodInit } from './app-process.ts';
 import type { EntryPointCall } from './entry-point.ts';
 import { NspawnError } from './errors.ts';
-
-const NAMESPACES = CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | CLONE_NEWPID | CLONE_NEWCGROUP;
+import { joinNamespaces } from './join-namespaces.ts';
 
 /** Joins the namespaces of the pod's PID 1. @throws KernelError; NspawnError `process-gone` */
 export function enterPod(kernel: Kernel, pod: PodDir, env: EntryPointCall['env']): void {
   const init = findPodInit(pod, Number(env[RKT_STAGE1_ENTERPID] ?? '0'));
   const fd = kernel.pidfdOpen(init);
-  kernel.setns(fd, NAMESPACES);
-  // Threads share their root and working directory, which setns refuses to change for all of them.
-  kernel.unshare(CLONE_FS);
-  kernel.setns(fd, CLONE_NEWNS);
+  joinNamespaces(kernel, fd);
   closeSync(fd);
 }
 

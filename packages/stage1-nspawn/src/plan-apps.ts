@@ -29,7 +29,7 @@ import type { CgroupAbilities } from '@rkt/stage1-systemd/host/isolators';
 
 /** What the plans depend on beside the pod. */
 export interface PlanContext {
-  readonly options: RunArguments;
+  readonly options: Pick<RunArguments, 'disableCapabilities' | 'disableSeccomp'>;
   readonly roots: AppRootOptions;
   /** The range of a pod with users of its own. */
   readonly users: UidRange | undefined;

@@ -19,7 +19,7 @@ export interface Crossing {
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** Calls `app/<verb>`. Returns false when stage1 says that the app does not run. @throws CommandError */
+/** Calls `app/<verb>`. Returns false when there was nothing to stop. @throws CommandError */
 export async function cross(
   pod: PodSnapshot,
   verb: AppVerb,
@@ -38,7 +38,7 @@ export async function cross(
         env['PATH'] || undefined,
       ),
       stdout: debug ? 'inherit' : 'ignore',
-      meaningful: [EXIT_NO_SUCH_UNIT],
+      meaningful: verb === 'stop' ? [EXIT_NO_SUCH_UNIT] : [],
     }),
   );
   return status !== EXIT_NO_SUCH_UNIT;

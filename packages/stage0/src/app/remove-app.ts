@@ -1,15 +1,14 @@
 // Deletes what an app of a sandbox has in its pod, whether it was ever complete or not (contract stage1 8.4). Runs in
 // stage0.
 
-import { readdirSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 
-import { hasCode } from '@rkt/diagnostics/rkt-error';
-import { MNT_DETACH, UMOUNT_NOFOLLOW } from '@rkt/linux/constants';
+import type { Logger } from '@rkt/diagnostics/logger';
 import type { Kernel } from '@rkt/linux/kernel';
-import { mountsBelow, readMountInfo } from '@rkt/linux/mount-info';
 import {
   appInfoDir,
-  overlayDir,
+  appTreeIdFile,
+  isTreeId,
   overlayUpper,
   overlayWork,
   type PodDir,
@@ -17,46 +16,21 @@ import {
 } from '@rkt/pod-layout/pod-paths';
 import { appDir, createdMark, envFile, startedMark, statusFile } from '@rkt/pod-layout/stage1-paths';
 
+import { unmountBelow } from '../gc/unmount.ts';
+import { readIfThere } from '../pod/record.ts';
+import { unlinkImages } from '../prepare/image-links.ts';
+
 /** Unmounts and deletes; what is not there does not matter. The pod's manifest is the caller's. */
-export function deleteApp(kernel: Kernel, pod: PodDir, app: string): void {
+export function deleteApp(kernel: Kernel, pod: PodDir, app: string, logger: Logger): void {
   const root = stage1Rootfs(pod);
-  unmountBelow(kernel, appDir(root, app));
+  unmountBelow(kernel, appDir(root, app), logger);
   // Other apps of the same image have directories of their own beside these.
-  for (const treeId of namesIn(overlayDir(pod))) {
-    for (const directory of [overlayUpper(pod, treeId, app), overlayWork(pod, treeId, app)])
-      remove(directory);
+  const treeId = readIfThere(appTreeIdFile(pod, app))?.trim() ?? '';
+  const overlay = isTreeId(treeId) ? [overlayUpper(pod, treeId, app), overlayWork(pod, treeId, app)] : [];
+  const marks = [envFile, statusFile, startedMark, createdMark].map((file) => file(root, app));
+  // The record of its tree last: whoever goes on after us finds the rest by it.
+  for (const name of [...overlay, appDir(root, app), ...marks, appInfoDir(pod, app)]) {
+    rmSync(name, { recursive: true, force: true });
   }
-  remove(appDir(root, app));
-  for (const file of [
-    envFile(root, app),
-    statusFile(root, app),
-    startedMark(root, app),
-    createdMark(root, app),
-  ]) {
-    rmSync(file, { force: true });
-  }
-  remove(appInfoDir(pod, app));
-}
-
-function unmountBelow(kernel: Kernel, directory: string): void {
-  for (const { mountPoint } of mountsBelow(readMountInfo(), directory)) {
-    try {
-      kernel.umount2(mountPoint, UMOUNT_NOFOLLOW | MNT_DETACH);
-    } catch (error) {
-      if (!hasCode(error, 'EINVAL') && !hasCode(error, 'ENOENT')) throw error;
-    }
-  }
-}
-
-function remove(directory: string): void {
-  rmSync(directory, { recursive: true, force: true });
-}
-
-function namesIn(directory: string): string[] {
-  try {
-    return readdirSync(directory);
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return [];
-    throw error;
-  }
+  unlinkImages(root, app);
 }

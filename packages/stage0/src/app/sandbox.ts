@@ -9,14 +9,18 @@ import {
   renameSync,
   rmSync,
   statSync,
-  writeSync,
+  writeFileSync,
 } from 'node:fs';
 
 import { quote } from '@rkt/diagnostics/quote';
-import { type FileLock, lockFile } from '@rkt/linux/file-lock';
-import { MUTABLE_ANNOTATION } from '@rkt/pod-layout/entrypoints';
-import { isAfterRun } from '@rkt/pod-layout/lifecycle';
-import { type PodDir, podManifestFile, podMutationLock } from '@rkt/pod-layout/pod-paths';
+import { lockFile } from '@rkt/linux/file-lock';
+import { isMutable } from '@rkt/pod-layout/entrypoints';
+import {
+  nextPodManifestFile,
+  type PodDir,
+  podManifestFile,
+  podMutationLock,
+} from '@rkt/pod-layout/pod-paths';
 import { parsePodManifest, type PodManifest, serializePodManifest } from '@rkt/spec/pod-manifest';
 
 import type { GlobalFlags } from '../cli/requests.ts';
@@ -45,11 +49,10 @@ export function requireReady(pod: PodSnapshot): void {
   }
 }
 
-/** The pod as it is once nobody else changes its apps; that lasts until the lock is released. */
-export interface LockedSandbox {
+/** The pod as it is once nobody else changes its apps; that lasts until it is disposed of. */
+export interface LockedSandbox extends Disposable {
   readonly pod: PodSnapshot;
   readonly manifest: PodManifest;
-  readonly lock: FileLock;
 }
 
 /**
@@ -63,33 +66,27 @@ export function lockSandbox(pod: PodSnapshot): LockedSandbox {
     const now = findPod(pod.data, pod.uuid);
     if (now === undefined) throw new PodError('gone', `pod ${quote(pod.uuid)} is gone`);
     const manifest = parsePodManifest(readFileSync(podManifestFile(now.dir), 'utf8'));
-    const mutable = manifest.annotations?.find(({ name }) => name === MUTABLE_ANNOTATION)?.value;
-    if (mutable !== 'true') {
+    if (!isMutable(manifest.annotations)) {
       throw new PodError('wrong-state', 'immutable pod', {
         hint: 'apps come and go in pods of `rkt app sandbox`',
       });
     }
-    return { pod: now, manifest, lock };
+    return { pod: now, manifest, [Symbol.dispose]: () => lock.release() };
   } catch (error) {
     lock.release();
     throw error;
   }
 }
 
-/** Whether the pod has been run and is over. */
-export function isOver(pod: PodSnapshot): boolean {
-  return isAfterRun(pod.phase);
-}
-
 /** Replaces the manifest of the pod at once: whoever reads it sees the old one or the new. */
 export function replaceManifest(pod: PodDir, manifest: PodManifest): void {
   const file = podManifestFile(pod);
-  const beside = `${file}.new`;
+  const beside = nextPodManifestFile(pod);
   const { mode } = statSync(file);
   rmSync(beside, { force: true });
   const fd = openSync(beside, 'wx', mode & 0o7777);
   try {
-    writeSync(fd, serializePodManifest(manifest));
+    writeFileSync(fd, serializePodManifest(manifest));
     fsyncSync(fd);
   } finally {
     closeSync(fd);

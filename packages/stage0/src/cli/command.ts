@@ -14,6 +14,11 @@ export type Grammar =
   /** A word first, then images (contract stage0 8.20, `app add`). */
   | 'word-and-images';
 
+/** Whether a command line of this form names images. */
+export function takesImages(grammar: Grammar): boolean {
+  return grammar === 'images' || grammar === 'word-and-images';
+}
+
 /** What a word means, for shell completion. */
 export type WordKind =
   | 'image'

@@ -1,6 +1,6 @@
 // From the tokens after the command's name to an invocation: plain data, checked once. Runs in stage0.
 
-import type { CommandSpec } from './command.ts';
+import { type CommandSpec, takesImages } from './command.ts';
 import { findFlag, type FlagTable } from './flag.ts';
 import { parseBoolean } from './flag-types.ts';
 import { buildGlobalFlags, GLOBAL_FLAGS } from './flags/global.ts';
@@ -90,7 +90,7 @@ export function finishInvocation(
   context: ParseContext,
 ): { readonly invocation: Invocation<unknown>; readonly help: boolean } {
   const { tokens, next, session, own, global, images, imageFlags } = parsed.pending;
-  const words = spec.grammar === 'word-and-images' ? tokens.slice(next, next + 1) : parsed.words;
+  const start = spec.grammar === 'word-and-images' ? next + 1 : next;
   const build = (): Invocation<unknown> => {
     const flags = spec.build(storedValues(own), context.env);
     const apps = images.map(({ image, args, flags: values }) =>
@@ -102,16 +102,13 @@ export function finishInvocation(
       command,
       global: buildGlobalFlags(storedValues(global)),
       flags,
-      args: words,
+      args: [...parsed.words, ...tokens.slice(next, start)],
       apps,
       env: context.env,
     };
   };
-  if (spec.grammar !== 'images' && spec.grammar !== 'word-and-images') {
-    return { invocation: build(), help: session.help };
-  }
+  if (!takesImages(spec.grammar)) return { invocation: build(), help: session.help };
   try {
-    const start = spec.grammar === 'images' ? next : next + 1;
     parseImages(tokens, start, session, images, {
       table: imageFlags,
       refuseAppArguments: spec.refuseAppArguments,

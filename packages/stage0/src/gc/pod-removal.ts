@@ -18,7 +18,7 @@ import { stage1TreeId, usesOverlay } from '../pod/record.ts';
 import { readStage1Annotations } from '../pod/summary.ts';
 import { killLeftovers } from './leftovers.ts';
 import { removeTree } from './remove-tree.ts';
-import { unmountPod } from './unmount.ts';
+import { unmountBelow } from './unmount.ts';
 
 /** Who deletes, and on whose behalf. */
 export interface RemovalContext {
@@ -43,7 +43,7 @@ export async function removePod(pod: LockedPod, context: RemovalContext): Promis
     }
   }
   killLeftovers(pod.dir);
-  unmountPod(kernel, pod.dir, logger);
+  unmountBelow(kernel, pod.dir, logger);
   removeTree(kernel, statusTree(pod.dir));
   removeTree(kernel, pod.dir);
 }
@@ -61,7 +61,7 @@ async function unregister(pod: LockedPod, logger: Logger): Promise<void> {
 async function collectStage1(pod: LockedPod, { global, env }: RemovalContext): Promise<void> {
   const annotations = readStage1Annotations(pod.dir);
   if (usesOverlay(pod.dir) && !isMounted(stage1Rootfs(pod.dir))) {
-    // Unmounted since, as after a reboot; unmountPod takes it down again.
+    // Unmounted since, as after a reboot; unmountBelow takes it down again.
     mountStage1Root(pod.dir, { kernel: openKernel(), data: pod.data, groupId: -1 });
   }
   const { debug, localConfig } = global;

@@ -1,4 +1,4 @@
-// Unmounts everything below a dead pod without pulling mounts away from anybody else (contract stage1 1.15).
+// Unmounts everything below a directory without pulling mounts away from anybody else (contract stage1 1.15).
 // Runs in stage0.
 
 import type { Logger } from '@rkt/diagnostics/logger';
@@ -7,11 +7,10 @@ import { hasCode } from '@rkt/diagnostics/rkt-error';
 import { MNT_DETACH, MS_PRIVATE, MS_REC, UMOUNT_NOFOLLOW } from '@rkt/linux/constants';
 import type { Kernel } from '@rkt/linux/kernel';
 import { mountsBelow, readMountInfo } from '@rkt/linux/mount-info';
-import type { PodDir } from '@rkt/pod-layout/pod-paths';
 
-/** Unmounts all mounts below the pod directory, children first; busy ones are detached. */
-export function unmountPod(kernel: Kernel, pod: PodDir, logger: Logger): void {
-  const mounts = mountsBelow(readMountInfo(), pod);
+/** Unmounts all mounts at and below `directory`, children first; busy ones are detached. */
+export function unmountBelow(kernel: Kernel, directory: string, logger: Logger): void {
+  const mounts = mountsBelow(readMountInfo(), directory);
   // What is shared with the host or with other pods must not be unmounted there too: parents first.
   for (const { mountPoint, optionalFields } of mounts.toReversed()) {
     if (optionalFields.length > 0) kernel.mount(null, mountPoint, null, MS_PRIVATE | MS_REC, null);

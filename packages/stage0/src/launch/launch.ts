@@ -11,7 +11,6 @@ import {
   interfaceVersion,
   printRunArguments,
   readsMdsRegistration,
-  supportsMutablePods,
 } from '@rkt/pod-layout/entrypoints';
 import {
   RKT_INSECURE_LIMITS,
@@ -94,11 +93,6 @@ function execStage1(
     onHost(stage1Rootfs(pod.dir), findEntryPoint(annotations, 'run')),
   );
   if (!existsSync(program)) throw new PodError('stage1', `stage1 has no file ${program}`);
-  if (mutable && !supportsMutablePods(annotations)) {
-    throw new PodError('stage1', 'stage1 does not support mutable pods', {
-      hint: 'use a stage1 image with the entry points app/add, app/rm, app/start and app/stop',
-    });
-  }
   const privateUsers = readIfThere(privateUsersFile(pod.dir))?.trim();
   // Everybody can read argv, so the token is there only for a stage1 that knows no other way.
   const tokenInArgv = mdsToken !== undefined && !readsMdsRegistration(annotations);

@@ -130,7 +130,8 @@ function readPid(file: string): number | undefined {
   return parsePid(text);
 }
 
-function modifiedAt(file: string): number | undefined {
+/** Milliseconds since the epoch at which a file was changed last; undefined when it is not there. */
+export function modifiedAt(file: string): number | undefined {
   return statSync(file, { throwIfNoEntry: false })?.mtimeMs;
 }
 

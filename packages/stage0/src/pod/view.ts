@@ -1,12 +1,12 @@
 // A pod and its apps as `list` and `status` show them in JSON (contract stage0 8.14, 8.20). Runs in stage0.
 
-import { MUTABLE_ANNOTATION } from '@rkt/pod-layout/entrypoints';
+import { isMutable } from '@rkt/pod-layout/entrypoints';
 import { isAfterRun, type PodPhase } from '@rkt/pod-layout/lifecycle';
 import type { NetInfo } from '@rkt/pod-layout/net-info';
 import { type Stage1Root, stage1Rootfs } from '@rkt/pod-layout/pod-paths';
 import { appVolumePath } from '@rkt/pod-layout/stage1-paths';
 
-import { type AppRecord, appState } from '../app/app-state.ts';
+import { type AppRecord, appState } from './app-state.ts';
 import type { PodSnapshot } from './pod.ts';
 import { createdAt, exitedAt, exitStatus, markedAt, readNetworks, startedAt, statusRoot } from './record.ts';
 import { type PodSummary, summarizeManifest } from './summary.ts';
@@ -76,9 +76,7 @@ export function viewPod(pod: PodSnapshot): PodView {
 
 /** The apps of a pod; those of a sandbox have times of their own. */
 export function viewApps(pod: PodSnapshot, manifest: PodSummary): AppView[] {
-  const mutable = manifest.annotations.some(
-    ({ name, value }) => name === MUTABLE_ANNOTATION && value === 'true',
-  );
+  const mutable = isMutable(manifest.annotations);
   const root = statusRoot(pod.dir);
   const created = createdAt(pod.dir);
   const started = startedAt(pod);

@@ -1,6 +1,6 @@
 // What completion scripts know: commands, flags and kinds of words, as they are declared. Runs in stage0.
 
-import type { CommandSpec, WordKind } from '../command.ts';
+import { type CommandSpec, takesImages, type WordKind } from '../command.ts';
 import { COMMAND_TREE, type CommandNode } from '../command-tree.ts';
 import type { Flag, FlagTable } from '../flag.ts';
 import { GLOBAL_FLAGS } from '../flags/global.ts';
@@ -53,7 +53,7 @@ export async function completionTables(): Promise<CompletionTables> {
       .filter(([, flag]) => flag.complete !== undefined)
       .map(([name, flag]) => [name, valueWords(flag)]),
     takingValues: [...flags].filter(([, flag]) => flag.bare === undefined).map(([name]) => name),
-    takingImages: leaves.filter(({ spec }) => spec.grammar.endsWith('images')).map(({ name }) => name),
+    takingImages: leaves.filter(({ spec }) => takesImages(spec.grammar)).map(({ name }) => name),
   };
 }
 

@@ -2,14 +2,14 @@
 
 import { writeFileSync } from 'node:fs';
 
-import { createLogger } from '@rkt/diagnostics/logger';
+import { createLogger, type Logger } from '@rkt/diagnostics/logger';
 import { openKernel } from '@rkt/linux/libc';
 import { stage1Rootfs } from '@rkt/pod-layout/pod-paths';
 import { appRootfs, createdMark } from '@rkt/pod-layout/stage1-paths';
 import type { ImageKey } from '@rkt/spec/image-id';
 import type { RuntimeApp } from '@rkt/spec/pod-manifest';
 
-import { cross } from '../../app/crossing.ts';
+import { cross, type Crossing } from '../../app/crossing.ts';
 import { deleteApp } from '../../app/remove-app.ts';
 import {
   findAppPod,
@@ -28,7 +28,7 @@ import { PodError } from '../../pod/errors.ts';
 import { usesOverlay } from '../../pod/record.ts';
 import { checkPlatform, prepareAppImage } from '../../prepare/app-image.ts';
 import { duplicateApp, runtimeApp } from '../../prepare/app-overrides.ts';
-import { linkImages } from '../../prepare/image-links.ts';
+import { linkApps } from '../../prepare/image-links.ts';
 import { holdPrepareLock } from '../../prepare/new-pod.ts';
 
 export async function run(invocation: Invocation<NoFlags>): Promise<number> {
@@ -39,13 +39,11 @@ export async function run(invocation: Invocation<NoFlags>): Promise<number> {
   const fetch = fetchContext({ data: pod.data, config: loadConfig(global), global, env, limits: {} });
   try {
     const key = await findImage(fetch, request.image, { pullPolicy: 'never', dependencies: true });
-    using sandbox = held(lockSandbox(pod));
+    using sandbox = lockSandbox(pod);
     requireReady(sandbox.pod);
     const app = newApp(sandbox, request, key, fetch);
-    await addApp(sandbox, app, fetch, async () => {
-      await cross(sandbox.pod, 'add', { app: app.name, debug: global.debug, env });
-    });
-    createLogger({ prefix: command, debug: global.debug }).debug(`added app ${app.name}`);
+    const logger = createLogger({ prefix: command, debug: global.debug });
+    await addApp(sandbox, app, fetch, { logger, call: { app: app.name, debug: global.debug, env } });
     return 0;
   } finally {
     fetch.store.close();
@@ -60,10 +58,6 @@ function chosen({ args, apps }: Invocation<NoFlags>): { argument: string; reques
   }
   if (another !== undefined) throw new PodError('bad-flag', 'must give only one app');
   return { argument, request };
-}
-
-function held(sandbox: LockedSandbox): LockedSandbox & Disposable {
-  return { ...sandbox, [Symbol.dispose]: () => sandbox.lock.release() };
 }
 
 function newApp(
@@ -90,13 +84,13 @@ async function addApp(
   { pod, manifest }: LockedSandbox,
   app: RuntimeApp,
   { store, treeStore }: FetchContext,
-  tellStage1: () => Promise<void>,
+  { logger, call }: { readonly logger: Logger; readonly call: Crossing },
 ): Promise<void> {
   const kernel = openKernel();
   const root = stage1Rootfs(pod.dir);
   const overlay = usesOverlay(pod.dir);
   const { name, image } = app;
-  deleteApp(kernel, pod.dir, name);
+  deleteApp(kernel, pod.dir, name, logger);
   try {
     {
       using _shared = holdPrepareLock(pod.data);
@@ -106,16 +100,16 @@ async function addApp(
     if (overlay) mountApp(pod.dir, root, name, { kernel, data: pod.data, groupId: rktGroupId() ?? -1 });
     linkMtab(kernel, appRootfs(root, name), 0);
     const apps = [...manifest.apps, app];
-    linkImages(
-      root,
-      apps.map((each) => ({ name: each.name, key: each.image.id })),
-    );
+    linkApps(root, apps);
     replaceManifest(pod.dir, { ...manifest, apps });
     writeFileSync(createdMark(root, name), '', { mode: 0o644 });
-    await tellStage1();
+    await cross(pod, 'add', call);
   } catch (error) {
+    // What it had made by then; that it may have made nothing is no news.
+    await cross(pod, 'rm', call).catch(() => false);
+    deleteApp(kernel, pod.dir, name, logger);
+    linkApps(root, manifest.apps);
     replaceManifest(pod.dir, manifest);
-    deleteApp(kernel, pod.dir, name);
     throw error;
   }
 }

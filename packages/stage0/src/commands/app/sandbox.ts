@@ -3,11 +3,14 @@
 import { writeFileSync } from 'node:fs';
 
 import { createLogger } from '@rkt/diagnostics/logger';
+import { supportsMutablePods } from '@rkt/pod-layout/entrypoints';
 
 import { CommandError, isCode } from '../../cli/errors.ts';
 import type { Invocation, SandboxFlags } from '../../cli/requests.ts';
 import { launchPod } from '../../launch/launch.ts';
+import { PodError } from '../../pod/errors.ts';
 import { movePod } from '../../pod/pod.ts';
+import { readStage1Annotations } from '../../pod/summary.ts';
 import { newPod } from '../../prepare/new-pod.ts';
 
 /** Exit status of every failure of this command. */
@@ -30,6 +33,11 @@ async function launchSandbox(invocation: Invocation<SandboxFlags>): Promise<numb
   const pod = await newPod(invocation, logger, (uuid) => {
     if (flags.uuidFileSave !== undefined) writeFileSync(flags.uuidFileSave, uuid, { mode: 0o644 });
   });
+  if (!supportsMutablePods(readStage1Annotations(pod.dir))) {
+    throw new PodError('stage1', 'stage1 does not support mutable pods', {
+      hint: 'use a stage1 image with the entry points app/add, app/rm, app/start and app/stop',
+    });
+  }
   return launchPod(movePod(pod, 'run'), {
     flags,
     global,

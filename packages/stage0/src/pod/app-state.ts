@@ -1,13 +1,11 @@
 // The state of an app of a sandbox, from the marks that adding, starting and ending leave (contract stage0 8.20,
 // stage1 8.4). Reads only. Runs in stage0.
 
-import { statSync } from 'node:fs';
-
 import { isAfterRun } from '@rkt/pod-layout/lifecycle';
 import { createdMark, startedMark } from '@rkt/pod-layout/stage1-paths';
 
-import type { PodSnapshot } from '../pod/pod.ts';
-import { exitedAt, exitStatus, statusRoot } from '../pod/record.ts';
+import type { PodSnapshot } from './pod.ts';
+import { exitedAt, exitStatus, modifiedAt, statusRoot } from './record.ts';
 
 /** State and times (milliseconds since the epoch) of an app. */
 export interface AppRecord {
@@ -40,8 +38,4 @@ export function appState(pod: PodSnapshot, app: string): AppRecord {
     // Not a number: the app has ended all the same.
   }
   return { state: 'exited', ...times, finishedAt: finished, exitCode };
-}
-
-function modifiedAt(file: string): number | undefined {
-  return statSync(file, { throwIfNoEntry: false })?.mtimeMs;
 }
