@@ -168,7 +168,8 @@ export function killCgroup(directory: string, { timeoutMs = 5000 }: CgroupWait =
 function killAtOnce(directory: string): boolean {
   const file = `${directory}/cgroup.kill`;
   if (!existsSync(file) || cgroupPids(directory, { recursive: true }).includes(process.pid)) return false;
-  writeFileSync(file, '1');
+  // Whoever manages the cgroup may have removed it meanwhile: all that was in it has ended then.
+  ifPresent(undefined, () => writeFileSync(file, '1'));
   return true;
 }
 

@@ -119,6 +119,8 @@ export const F_SEAL_SEAL = 0x1;
 export const F_SEAL_SHRINK = 0x2;
 export const F_SEAL_GROW = 0x4;
 export const F_SEAL_WRITE = 0x8;
+export const SEEK_DATA = 3;
+export const SEEK_HOLE = 4;
 export const MFD_CLOEXEC = 1;
 export const MFD_ALLOW_SEALING = 2;
 
@@ -135,8 +137,9 @@ export const RLIMIT_MEMLOCK = 8;
 export const RLIMIT_AS = 9;
 export const RLIM_INFINITY = 0xffff_ffff_ffff_ffffn;
 
-// signal(7); those that node ignores or that we send
+// signal(7); those that node ignores or blocks, or that we send
 export const SIGKILL = 9;
+export const SIGUSR1 = 10;
 export const SIGPIPE = 13;
 export const SIGTERM = 15;
 export const SIGXFSZ = 25;

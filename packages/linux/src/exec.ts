@@ -3,7 +3,7 @@
 
 import { readFileSync } from 'node:fs';
 
-import { RLIMIT_NOFILE, RLIM_INFINITY, SIGPIPE, SIGXFSZ } from './constants.ts';
+import { RLIMIT_NOFILE, RLIM_INFINITY, SIGPIPE, SIGUSR1, SIGXFSZ } from './constants.ts';
 import type { Kernel } from './kernel.ts';
 import { openKernel } from './libc.ts';
 
@@ -53,6 +53,8 @@ function undoNode(
   // node ignores these two, and an ignored signal stays ignored across execve.
   kernel.resetSignal(SIGPIPE);
   kernel.resetSignal(SIGXFSZ);
+  // It blocks this one where it is told to open no debugger, and a blocked signal stays blocked as well.
+  kernel.unblockSignal(SIGUSR1);
   const { soft, hard } = kernel.getRlimit(RLIMIT_NOFILE);
   if (soft !== nofileSoftLimit) kernel.setRlimit(RLIMIT_NOFILE, nofileSoftLimit, hard);
 }

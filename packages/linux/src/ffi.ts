@@ -52,6 +52,11 @@ export function lazySymbol<const T extends FunctionSignature>(
   return () => (bound ??= loadLibc().library.getFunction(name, signature));
 }
 
+/** The address of a libc function, for calls that take one. */
+export function functionAddress(name: string): bigint {
+  return loadLibc().library.getSymbol(name);
+}
+
 /**
  * syscall(2) bound at its first use with a signature of its own, for calls that old C libraries lack.
  * The first argument is the number as `i64`.

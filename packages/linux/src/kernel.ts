@@ -16,7 +16,13 @@ export interface OpenHow {
   readonly resolve?: number;
 }
 
-/** What {@link Kernel.statAt} finds. Times are nanoseconds since 1970. */
+/** A time as the kernel has it, since 1970: `nanoseconds` count forwards, also before. */
+export interface FileTime {
+  readonly seconds: number;
+  readonly nanoseconds: number;
+}
+
+/** What {@link Kernel.statAt} finds. */
 export interface FileStatus {
   /** Type and permission bits. */
   readonly mode: number;
@@ -25,9 +31,11 @@ export interface FileStatus {
   readonly gid: number;
   readonly inode: bigint;
   readonly sizeBytes: number;
-  readonly atimeNs: bigint;
-  readonly mtimeNs: bigint;
-  readonly ctimeNs: bigint;
+  /** Blocks of 512 bytes that the file has on disk. */
+  readonly blocks: number;
+  readonly atime: FileTime;
+  readonly mtime: FileTime;
+  readonly ctime: FileTime;
   /** Device that holds the file. */
   readonly deviceMajor: number;
   readonly deviceMinor: number;
@@ -71,6 +79,8 @@ export interface MountAttributes {
   readonly clear?: number;
   /** MS_PRIVATE, MS_SLAVE, MS_SHARED or MS_UNBINDABLE. */
   readonly propagation?: number;
+  /** User namespace whose mapping MOUNT_ATTR_IDMAP applies. */
+  readonly userNamespaceFd?: number;
 }
 
 /** One name of a directory and the type getdents64(2) gave for it (DT_*; 0 is unknown). */
@@ -133,12 +143,12 @@ export interface FileCalls {
   fchownAt(dirFd: number, path: PathBytes, uid: number, gid: number, flags: number): void;
   /** Permission bits of a file that is not a symbolic link (EOPNOTSUPP for one). */
   fchmodAt(dirFd: number, path: PathBytes, mode: number): void;
-  /** utimensat(2); null leaves a time as it is, a null path means `dirFd` itself. Nanoseconds since 1970. */
+  /** utimensat(2); null leaves a time as it is, a null path means `dirFd` itself. A bigint is nanoseconds since 1970. */
   utimensAt(
     dirFd: number,
     path: PathBytes | null,
-    atimeNs: bigint | null,
-    mtimeNs: bigint | null,
+    atime: bigint | FileTime | null,
+    mtime: bigint | FileTime | null,
     flags: number,
   ): void;
   /** statx(2) of one name; AT_SYMLINK_NOFOLLOW and AT_EMPTY_PATH in `flags`. */
@@ -147,6 +157,8 @@ export interface FileCalls {
   statFs(path: PathBytes): FileSystemStatus;
   /** syncfs(2). */
   syncFs(fd: number): void;
+  /** Has what a file holds written to the disk from now on; does not wait (sync_file_range(2)). */
+  startWriting(fd: number): void;
   /** The first entries of an open directory, with the types the file system itself reports (getdents64(2)). */
   readDirectoryOnce(fd: number): DirectoryEntry[];
   /** flock(2). Waits when `operation` lacks LOCK_NB. */
@@ -159,6 +171,10 @@ export interface FileCalls {
   setCloseOnExec(fd: number, on: boolean): void;
   /** Sets FD_CLOEXEC on every open descriptor from `firstFd` up (close_range(2)). */
   setCloseOnExecFrom(firstFd: number): void;
+  /** copy_file_range(2): bytes that were copied, 0 at the end of the source. The files' own positions stay. */
+  copyFileRange(fromFd: number, fromOffset: number, toFd: number, toOffset: number, length: number): number;
+  /** lseek(2) with SEEK_*: the new position, from the start of the file. */
+  seek(fd: number, offset: number, whence: number): number;
   /** memfd_create(2); MFD_CLOEXEC is always added. */
   memfdCreate(name: string, flags: number): number;
   /** fcntl(2) F_ADD_SEALS with F_SEAL_*. */
@@ -225,6 +241,18 @@ export interface CredentialCalls {
 
 /** Processes and signals. */
 export interface ProcessCalls {
+  /**
+   * clone(2) with CLONE_NEW*: a child that does nothing but sleep, and is to be killed and waited for. Its namespaces
+   * are those that a process of several threads cannot make for itself. It ends by itself after `seconds`.
+   */
+  cloneSleeper(flags: number, seconds: number): number;
+  /**
+   * clone(2): a child that does nothing but syncfs(2) of the file system of `fd`, and is to be waited for. It has our
+   * descriptors until then.
+   */
+  cloneSync(fd: number): number;
+  /** waitpid(2) of one child. */
+  waitPid(pid: number): void;
   /** kill(2). */
   kill(pid: number, signal: number): void;
   /** pidfd_open(2). */
@@ -239,10 +267,37 @@ export interface ProcessCalls {
   newSessionKeyring(): void;
   /** Sets a signal to SIG_DFL. */
   resetSignal(signal: number): void;
+  /** sigprocmask(2) with SIG_UNBLOCK of one signal, below 65. */
+  unblockSignal(signal: number): void;
   /** prlimit(2) of RLIMIT_*; `pid` 0 is this process. */
   getRlimit(resource: number, pid?: number): ResourceLimit;
   setRlimit(resource: number, soft: bigint, hard: bigint, pid?: number): void;
 }
 
+/** Descriptors that lead to other processes and devices; close-on-exec. */
+export interface DescriptorCalls {
+  /** pipe2(2). */
+  pipe(): { readonly read: number; readonly write: number };
+  /** socketpair(2): two ends of a stream. */
+  socketPair(): readonly [number, number];
+  /**
+   * fcntl(2) F_SETOWN, F_SETSIG and O_ASYNC: `pid` is sent `signal` when `fd` can be read, or its other end is closed,
+   * whatever program the process has become by then. Reading no longer waits.
+   */
+  signalOnInput(fd: number, pid: number, signal: number): void;
+  /** fcntl(2) F_SETFL: whoever reads from `fd`, or accepts, waits. */
+  setBlocking(fd: number): void;
+  /**
+   * cfmakeraw(3): every key is a byte for whoever reads, every byte goes to the screen as it is; returns the settings
+   * before. (node's raw mode writes carriage returns of its own.)
+   */
+  makeTerminalRaw(fd: number): Buffer;
+  /** ioctl(2) TCSETS, with what {@link makeTerminalRaw} returned. */
+  setTerminal(fd: number, settings: Buffer): void;
+  /** A new Ethernet device of this network namespace, there as long as the descriptor is open (TUNSETIFF of tun). */
+  openTap(name: string): number;
+}
+
 /** Everything the product asks of the kernel beyond node:fs. */
-export interface Kernel extends MountCalls, FileCalls, XattrCalls, CredentialCalls, ProcessCalls {}
+export interface Kernel
+  extends MountCalls, FileCalls, XattrCalls, CredentialCalls, ProcessCalls, DescriptorCalls {}

@@ -1,9 +1,10 @@
 // Whether overlayfs can be used over a directory, and mounting it. Runs in stage0, on the host.
 
-import { closeSync, constants, openSync, readFileSync } from 'node:fs';
+import { closeSync, constants, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import path from 'node:path';
 
-import { AUFS_SUPER_MAGIC, ZFS_SUPER_MAGIC } from './constants.ts';
-import { withKernelErrors } from './errno.ts';
+import { AUFS_SUPER_MAGIC, MNT_DETACH, ZFS_SUPER_MAGIC } from './constants.ts';
+import { KernelError, withKernelErrors } from './errno.ts';
 import type { Kernel } from './kernel.ts';
 import { openKernel } from './libc.ts';
 
@@ -27,7 +28,32 @@ export function overlaySupport(dataDir: string, kernel: Kernel = openKernel()): 
   if (!reportsTypes(dataDir, kernel)) {
     return { supported: false, reason: 'unsupported filesystem: missing d_type support' };
   }
-  return { supported: true };
+  const refusal = LAYERS_KNOWN_TO_WORK.includes(type) ? undefined : tryOverlay(dataDir, kernel);
+  return refusal === undefined
+    ? { supported: true }
+    : { supported: false, reason: `unsupported filesystem: ${refusal}` };
+}
+
+// f_type of ext4, xfs, btrfs, tmpfs and f2fs (statfs(2)), where nothing need be tried.
+const LAYERS_KNOWN_TO_WORK: readonly bigint[] = [0xef53n, 0x58465342n, 0x9123683en, 0x01021994n, 0xf2f52010n];
+
+// Others, such as an overlay or a network file system, may not do as the upper layer; the kernel says so only at the mount.
+function tryOverlay(dataDir: string, kernel: Kernel): string | undefined {
+  const base = mkdtempSync(path.join(dataDir, 'overlay-'));
+  const [lower, upper, work, target] = ['lower', 'upper', 'work', 'target'].map((name) =>
+    path.join(base, name),
+  ) as [string, string, string, string];
+  try {
+    for (const directory of [lower, upper, work, target]) mkdirSync(directory);
+    mountOverlay(kernel, { lower, upper, work, target });
+    kernel.umount2(target, MNT_DETACH);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof KernelError)) throw error;
+    return `no overlay can be mounted: ${error.message}`;
+  } finally {
+    rmSync(base, { recursive: true, force: true });
+  }
 }
 
 function kernelHasOverlay(): boolean {

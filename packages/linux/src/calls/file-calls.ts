@@ -15,7 +15,7 @@ import {
   secondPath,
   syscallNumber,
 } from '../ffi.ts';
-import type { DirectoryEntry, FileCalls, FileStatus } from '../kernel.ts';
+import type { DirectoryEntry, FileCalls, FileStatus, FileTime } from '../kernel.ts';
 
 const EINTR = 4;
 const EAGAIN = 11;
@@ -59,11 +59,22 @@ const utimensat = lazySymbol('utimensat', { arguments: ['i32', 'pointer', 'point
 const futimens = lazySymbol('futimens', { arguments: ['i32', 'pointer'], return: 'i32' });
 const statx = lazySymbol('statx', { arguments: ['i32', 'pointer', 'i32', 'u32', 'pointer'], return: 'i32' });
 const syncfs = lazySymbol('syncfs', { arguments: ['i32'], return: 'i32' });
+const syncFileRange = lazySymbol('sync_file_range', {
+  arguments: ['i32', 'i64', 'i64', 'u32'],
+  return: 'i32',
+});
 const flock = lazySymbol('flock', { arguments: ['i32', 'i32'], return: 'i32' });
 const fcntl = lazySymbol('fcntl', { arguments: ['i32', 'i32', 'i32'], return: 'i32' });
+// A function of libc since 2.27 only; the number differs.
+const copyFileRange = lazySyscall({
+  arguments: ['i64', 'i32', 'pointer', 'i32', 'pointer', 'u64', 'u32'],
+  return: 'i64',
+});
+const lseek = lazySymbol('lseek', { arguments: ['i32', 'i64', 'i32'], return: 'i64' });
 const memfdCreate = lazySymbol('memfd_create', { arguments: ['pointer', 'u32'], return: 'i32' });
 
 const AT_SYMLINK_NOFOLLOW = 0x100;
+const SYNC_FILE_RANGE_WRITE = 2;
 const F_SETFD = 2;
 const FD_CLOEXEC = 1;
 const CLOSE_RANGE_CLOEXEC = 4;
@@ -80,13 +91,37 @@ const linkTarget = Buffer.allocUnsafeSlow(4096);
 
 // struct timespec[2]
 const times = new BigInt64Array(4);
+const timeWords = new Int32Array(times.buffer);
 const UTIME_OMIT = 0x3ffffffen;
 const NS_PER_SECOND = 1_000_000_000n;
 
-// struct statx
-const status = Buffer.alloc(256);
+// struct statx, and its 32-bit words: a copy of a tree reads one for each file.
+const status = Buffer.allocUnsafeSlow(256);
+const statusWords = new Uint32Array(status.buffer);
+const STATUS = {
+  attributes: 2,
+  linkCount: 4,
+  uid: 5,
+  gid: 6,
+  mode: 7,
+  inode: 8,
+  size: 10,
+  blocks: 12,
+  attributesMask: 14,
+  atime: 16,
+  ctime: 24,
+  mtime: 28,
+  rdevMajor: 32,
+  rdevMinor: 33,
+  deviceMajor: 34,
+  deviceMinor: 35,
+} as const;
+const WORD = 2 ** 32;
 const STATX_BASIC_STATS = 0x7ff;
 const STATX_ATTR_MOUNT_ROOT = 0x2000;
+
+const fromOffset = new BigInt64Array(1);
+const toOffset = new BigInt64Array(1);
 
 let fchmodat2Missing = false;
 
@@ -158,9 +193,9 @@ export const fileCalls: FileCalls = {
     }
     check(fchmodat()(dirFd, name, mode, AT_SYMLINK_NOFOLLOW), 'chmod', path);
   },
-  utimensAt(dirFd, path, atimeNs, mtimeNs, flags) {
-    setTime(0, atimeNs);
-    setTime(2, mtimeNs);
+  utimensAt(dirFd, path, atime, mtime, flags) {
+    setTime(0, atime);
+    setTime(2, mtime);
     // libc refuses utimensat without a name, though the kernel takes it.
     if (path === null) check(futimens()(dirFd, times), 'utimensat');
     else check(utimensat()(dirFd, firstPath(path, 'utimensat'), times, flags), 'utimensat', path);
@@ -182,6 +217,9 @@ export const fileCalls: FileCalls = {
       files: found.files,
       freeFiles: found.ffree,
     };
+  },
+  startWriting(fd) {
+    check(syncFileRange()(fd, 0n, 0n, SYNC_FILE_RANGE_WRITE), 'sync_file_range');
   },
   syncFs(fd) {
     check(syncfs()(fd), 'syncfs');
@@ -218,6 +256,22 @@ export const fileCalls: FileCalls = {
       if (Number(name) >= firstFd) fcntl()(Number(name), F_SETFD, FD_CLOEXEC);
     }
   },
+  copyFileRange(fromFd, fromPosition, toFd, toPosition, length) {
+    const number = syscallNumber(326n, 285n);
+    for (;;) {
+      fromOffset[0] = BigInt(fromPosition);
+      toOffset[0] = BigInt(toPosition);
+      const copied = copyFileRange()(number, fromFd, fromOffset, toFd, toOffset, BigInt(length), 0);
+      if (copied !== -1n) return Number(copied);
+      const errno = lastErrno();
+      if (errno !== EINTR) throw new KernelError('copy_file_range', errno);
+    }
+  },
+  seek(fd, offset, whence) {
+    const position = lseek()(fd, BigInt(offset), whence);
+    if (position === -1n) throw new KernelError('lseek', lastErrno());
+    return Number(position);
+  },
   memfdCreate(name, flags) {
     return check(memfdCreate()(firstPath(name, 'memfd_create'), flags | MFD_CLOEXEC), 'memfd_create', name);
   },
@@ -242,14 +296,21 @@ function deviceNumber(major: number, minor: number, path: string | Uint8Array): 
   return ((minor & 0xff) | (major << 8) | ((minor & ~0xff) << 12)) >>> 0;
 }
 
-function setTime(index: number, ns: bigint | null): void {
-  if (ns === null) {
+function setTime(index: number, time: bigint | FileTime | null): void {
+  if (time === null) {
     times[index] = 0n;
     times[index + 1] = UTIME_OMIT;
     return;
   }
-  let seconds = ns / NS_PER_SECOND;
-  let rest = ns % NS_PER_SECOND;
+  if (typeof time !== 'bigint') {
+    timeWords[2 * index] = time.seconds;
+    timeWords[2 * index + 1] = Math.floor(time.seconds / WORD);
+    timeWords[2 * index + 2] = time.nanoseconds;
+    timeWords[2 * index + 3] = 0;
+    return;
+  }
+  let seconds = time / NS_PER_SECOND;
+  let rest = time % NS_PER_SECOND;
   // Before 1970 the division rounds towards zero, while tv_nsec counts forwards.
   if (rest < 0n) {
     seconds -= 1n;
@@ -261,26 +322,35 @@ function setTime(index: number, ns: bigint | null): void {
 
 function readStatus(): FileStatus {
   return {
-    mode: status.readUInt16LE(28),
-    linkCount: status.readUInt32LE(16),
-    uid: status.readUInt32LE(20),
-    gid: status.readUInt32LE(24),
-    inode: status.readBigUInt64LE(32),
-    sizeBytes: Number(status.readBigUInt64LE(40)),
-    atimeNs: timeAt(64),
-    ctimeNs: timeAt(96),
-    mtimeNs: timeAt(112),
-    rdevMajor: status.readUInt32LE(128),
-    rdevMinor: status.readUInt32LE(132),
-    deviceMajor: status.readUInt32LE(136),
-    deviceMinor: status.readUInt32LE(140),
+    mode: word(STATUS.mode) & 0xffff,
+    linkCount: word(STATUS.linkCount),
+    uid: word(STATUS.uid),
+    gid: word(STATUS.gid),
+    inode: status.readBigUInt64LE(4 * STATUS.inode),
+    sizeBytes: word(STATUS.size) + word(STATUS.size + 1) * WORD,
+    blocks: word(STATUS.blocks) + word(STATUS.blocks + 1) * WORD,
+    atime: timeAt(STATUS.atime),
+    ctime: timeAt(STATUS.ctime),
+    mtime: timeAt(STATUS.mtime),
+    rdevMajor: word(STATUS.rdevMajor),
+    rdevMinor: word(STATUS.rdevMinor),
+    deviceMajor: word(STATUS.deviceMajor),
+    deviceMinor: word(STATUS.deviceMinor),
     // stx_attributes, valid where stx_attributes_mask says so.
-    mountRoot: (status.readUInt32LE(8) & status.readUInt32LE(56) & STATX_ATTR_MOUNT_ROOT) !== 0,
+    mountRoot: (word(STATUS.attributes) & word(STATUS.attributesMask) & STATX_ATTR_MOUNT_ROOT) !== 0,
   };
 }
 
-function timeAt(offset: number): bigint {
-  return status.readBigInt64LE(offset) * NS_PER_SECOND + BigInt(status.readUInt32LE(offset + 8));
+function word(index: number): number {
+  return statusWords[index] as number;
+}
+
+// struct statx_timestamp: seconds have 64 bits and a sign.
+function timeAt(index: number): FileTime {
+  return {
+    seconds: word(index) + (word(index + 1) | 0) * WORD,
+    nanoseconds: word(index + 2),
+  };
 }
 
 // struct linux_dirent64: d_ino (8), d_off (8), d_reclen (2), d_type (1), d_name up to a NUL.

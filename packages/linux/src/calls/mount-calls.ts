@@ -68,10 +68,11 @@ export const mountCalls: MountCalls = {
     const to = secondPath(toPath, 'move_mount');
     checkTwo(moveMount()(SYS_MOVE_MOUNT, fromFd, from, toFd, to, flags), 'move_mount', fromPath, toPath);
   },
-  mountSetattr(dirFd, path, flags, { set = 0, clear = 0, propagation = 0 }) {
+  mountSetattr(dirFd, path, flags, { set = 0, clear = 0, propagation = 0, userNamespaceFd = 0 }) {
     mountAttributes[0] = BigInt(set);
     mountAttributes[1] = BigInt(clear);
     mountAttributes[2] = BigInt(propagation);
+    mountAttributes[3] = BigInt(userNamespaceFd);
     const name = firstPath(path, 'mount_setattr');
     const size = MOUNT_ATTR_SIZE_VER0;
     check(
