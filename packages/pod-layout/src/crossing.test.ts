@@ -2,7 +2,14 @@
 
 import assert from 'node:assert/strict';
 
-import { crossingEnvironment, parseAppArguments, printAppArguments } from './crossing.ts';
+import {
+  type AttachArguments,
+  crossingEnvironment,
+  parseAppArguments,
+  parseAttachArguments,
+  printAppArguments,
+  printAttachArguments,
+} from './crossing.ts';
 import { stage1Root } from './pod-paths.ts';
 
 describe('crossing entry points', () => {
@@ -20,6 +27,20 @@ describe('crossing entry points', () => {
     ]) {
       assert.deepEqual(parseAppArguments(printAppArguments(call)), call);
     }
+  });
+  it('attach to what is chosen', () => {
+    const calls: AttachArguments[] = [
+      { action: 'list', parts: [], app: 'web', debug: false },
+      { action: 'auto-attach', parts: [], app: 'web', debug: true },
+      { action: 'custom-attach', parts: ['tty-in', 'stderr'], app: 'a-1', debug: false },
+    ];
+    for (const call of calls) assert.deepEqual(parseAttachArguments(printAttachArguments(call)), call);
+    assert.equal(
+      printAttachArguments(calls[2] as AttachArguments).join(' '),
+      '--action=custom-attach --tty-in=true --tty-out=false --stdin=false --stdout=false --stderr=true --app=a-1 --debug=false',
+    );
+    assert.throws(() => parseAttachArguments(['--action=x', '--app=a']), /unknown action "x"/);
+    assert.throws(() => parseAttachArguments(['--action=list', '--app=..']), { code: 'bad-argument' });
   });
   it('refuse what is no app: it becomes part of paths', () => {
     for (const app of ['', '..', 'a/b', 'A', '-a', 'a b']) {

@@ -48,6 +48,8 @@ export const locksDir = (data: DataDir): string => path.join(data, 'locks');
 export const prepareLockFile = (data: DataDir): string => path.join(data, 'locks', 'prepareLock');
 /** Held exclusively by whoever picks a range of user ids for a pod; ours. */
 export const uidRangesLockFile = (data: DataDir): string => path.join(data, 'locks', 'uidRangesLock');
+/** Held exclusively by whoever picks SELinux categories for a pod; ours. */
+export const selinuxLevelsLockFile = (data: DataDir): string => path.join(data, 'locks', 'selinuxLevelsLock');
 export const scratchDir = (data: DataDir): string => path.join(data, 'tmp');
 
 /** Paths inside one tree of the tree store, cas/tree/ID (contract stage0 7.7). */

@@ -6,6 +6,7 @@ import fc from 'fast-check';
 
 import {
   findEntryPoint,
+  hostFiles,
   interfaceVersion,
   parseEnterArguments,
   parseGcArguments,
@@ -40,6 +41,17 @@ describe('registration with the metadata service', () => {
     for (const annotations of [undefined, [], annotation('false'), annotation('')]) {
       assert.ok(!readsMdsRegistration(annotations));
     }
+  });
+});
+
+describe('files for the host alone', () => {
+  it('are those that the stage1 image names', () => {
+    const annotation = (value: string) => [{ name: 'coreos.com/rkt/stage1/host-files', value }];
+    assert.deepEqual(hostFiles(annotation('/usr/lib/rkt/stage1, /usr/lib/rkt/programs,')), [
+      'usr/lib/rkt/stage1',
+      'usr/lib/rkt/programs',
+    ]);
+    for (const annotations of [undefined, [], annotation('')]) assert.deepEqual(hostFiles(annotations), []);
   });
 });
 

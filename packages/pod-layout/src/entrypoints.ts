@@ -17,15 +17,32 @@ import { PodLayoutError } from './errors.ts';
 export type EntryPointName =
   'run' | 'enter' | 'gc' | 'stop' | 'attach' | 'app/add' | 'app/rm' | 'app/start' | 'app/stop';
 
-const PREFIX = 'coreos.com/rkt/stage1/';
+/** What stage0 reads of the annotations of a stage1 image starts with this (contract stage1 1.1). */
+export const STAGE1_PREFIX = 'coreos.com/rkt/stage1/';
 const OLD_PREFIX = 'coreos.com/rocket/stage1/';
-const INTERFACE_VERSION = `${PREFIX}interface-version`;
+const INTERFACE_VERSION = `${STAGE1_PREFIX}interface-version`;
 
 /** Pod annotation: whether apps may be added while the pod runs. */
-export const MUTABLE_ANNOTATION: string = `${PREFIX}mutable`;
+export const MUTABLE_ANNOTATION: string = `${STAGE1_PREFIX}mutable`;
 /** Whether a pod with these annotations takes apps while it runs. */
 export function isMutable(annotations: readonly Annotation[] | undefined): boolean {
-  return annotations?.find(({ name }) => name === MUTABLE_ANNOTATION)?.value === 'true';
+  return isTrue(annotations, MUTABLE_ANNOTATION);
+}
+
+/**
+ * App annotation of ours, written by `app add`: the app may run without limits that the host cannot enforce. The
+ * environment of app/add is fixed and its arguments are (contract stage1 1.6); a pod that is started is told by
+ * RKT_INSECURE_LIMITS.
+ */
+export const INSECURE_LIMITS_ANNOTATION: string = `${STAGE1_PREFIX}insecure-limits`;
+/** Whether an app with these annotations may run without limits. */
+export function mayBeUnlimited(annotations: readonly Annotation[] | undefined): boolean {
+  return isTrue(annotations, INSECURE_LIMITS_ANNOTATION);
+}
+
+// The reader of @rkt/spec would bring its codecs into every start of an entry point.
+function isTrue(annotations: readonly Annotation[] | undefined, name: string): boolean {
+  return annotations?.find((annotation) => annotation.name === name)?.value === 'true';
 }
 
 /** Image annotation that marks an image converted from docker. */
@@ -43,16 +60,23 @@ export const STREAM_ANNOTATIONS = {
  * Annotation of stage1 images that take the token of the metadata service from the pod directory
  * (mdsRegistrationFile). Others get it in argv, as rkt 1.30 gave it. Ours.
  */
-export const MDS_FILE_ANNOTATION: string = `${PREFIX}mds-registration`;
+export const MDS_FILE_ANNOTATION: string = `${STAGE1_PREFIX}mds-registration`;
+
+/**
+ * Annotation of stage1 images that names, with commas between them, files and directories that nothing inside a pod
+ * needs: only the host runs them, from the root of stage1. Copies of that root have links in their place. Ours.
+ */
+export const HOST_FILES_ANNOTATION: string = `${STAGE1_PREFIX}host-files`;
 
 /** The annotation that names an entry point. */
-export const entryPointAnnotation = (name: EntryPointName): string => `${PREFIX}${name}`;
+export const entryPointAnnotation = (name: EntryPointName): string => `${STAGE1_PREFIX}${name}`;
 
 // Names that older images used, most recent first (contract stage0 9.2).
 function acceptedAnnotations(name: EntryPointName): string[] {
-  if (name === 'run') return [`${PREFIX}run`, `${PREFIX}init`, `${OLD_PREFIX}run`, `${OLD_PREFIX}init`];
-  if (name === 'enter' || name === 'gc') return [`${PREFIX}${name}`, `${OLD_PREFIX}${name}`];
-  return [`${PREFIX}${name}`];
+  if (name === 'run')
+    return [`${STAGE1_PREFIX}run`, `${STAGE1_PREFIX}init`, `${OLD_PREFIX}run`, `${OLD_PREFIX}init`];
+  if (name === 'enter' || name === 'gc') return [`${STAGE1_PREFIX}${name}`, `${OLD_PREFIX}${name}`];
+  return [`${STAGE1_PREFIX}${name}`];
 }
 
 /**
@@ -72,6 +96,11 @@ export function findEntryPoint(annotations: readonly Annotation[] | undefined, n
     return value.startsWith('/') ? value : `/${value}`;
   }
   throw new PodLayoutError('entrypoint-missing', `entrypoint ${quote(entryPointAnnotation(name))} not found`);
+}
+
+/** Whether the image offers an entry point. */
+export function hasEntryPoint(annotations: readonly Annotation[] | undefined, name: EntryPointName): boolean {
+  return annotations?.some((annotation) => acceptedAnnotations(name).includes(annotation.name)) ?? false;
 }
 
 /** Newest interface version this layout can speak. */
@@ -106,11 +135,18 @@ export function readsMdsRegistration(annotations: readonly Annotation[] | undefi
   return annotations?.some(({ name, value }) => name === MDS_FILE_ANNOTATION && value === 'true') ?? false;
 }
 
+/** What only the host runs of this stage1: paths in its root, without the first slash. */
+export function hostFiles(annotations: readonly Annotation[] | undefined): string[] {
+  const value = annotations?.find(({ name }) => name === HOST_FILES_ANNOTATION)?.value ?? '';
+  return value
+    .split(',')
+    .map((file) => file.trim().replace(/^\/+/, ''))
+    .filter((file) => file !== '');
+}
+
 /** Whether apps can be added to and removed from a pod of this stage1. */
 export function supportsMutablePods(annotations: readonly Annotation[] | undefined): boolean {
-  return (['app/rm', 'app/start', 'app/stop'] as const).every((name) =>
-    annotations?.some((annotation) => annotation.name === entryPointAnnotation(name)),
-  );
+  return (['app/rm', 'app/start', 'app/stop'] as const).every((name) => hasEntryPoint(annotations, name));
 }
 
 export type ResolvMode = 'default' | 'host' | 'stage0' | 'none';

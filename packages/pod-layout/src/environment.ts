@@ -9,13 +9,16 @@ export const RKT_SELINUX_MOUNT_CONTEXT = 'RKT_SELINUX_MOUNT_CONTEXT';
  * error to every stage1 image that does not know it.
  */
 export const RKT_INSECURE_LIMITS = 'RKT_INSECURE_LIMITS';
+/** `kvm` or `tcg`: how a virtual machine runs, whatever the host seems to be able to; ours. */
+export const RKT_KVM_ACCELERATOR = 'RKT_KVM_ACCELERATOR';
+/** Seconds that a virtual machine may take to start, 0: any; ours. */
+export const RKT_KVM_BOOT_SECONDS = 'RKT_KVM_BOOT_SECONDS';
+/** More words for the kernel of a virtual machine, verbatim; the name of rkt 1.30. */
+export const RKT_KVM_KERNEL_PARAMETERS = 'RKT_HYPERVISOR_EXTRA_KERNEL_PARAMS';
 export const RKT_STAGE1_ENTERCMD = 'RKT_STAGE1_ENTERCMD';
 export const RKT_STAGE1_ENTERPID = 'RKT_STAGE1_ENTERPID';
-export const RKT_STAGE1_ENTERAPP = 'RKT_STAGE1_ENTERAPP';
 /** Stage1 image to use when no flag names one; ours. */
 export const RKT_STAGE1_IMAGE = 'RKT_STAGE1_IMAGE';
-export const RKT_EXPERIMENT_APP = 'RKT_EXPERIMENT_APP';
-export const RKT_EXPERIMENT_ATTACH = 'RKT_EXPERIMENT_ATTACH';
 
 export const AC_APP_NAME = 'AC_APP_NAME';
 export const AC_METADATA_URL = 'AC_METADATA_URL';

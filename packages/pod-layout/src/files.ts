@@ -39,6 +39,25 @@ export function parseUidRange(text: string): UidRange {
   return { shift: Number(match[1]), count: Number(match[2]) };
 }
 
+/** What a pod's processes and files are labelled with on a host with SELinux: `selinux-labels`, one label a line. */
+export interface SelinuxLabels {
+  readonly process: string;
+  readonly file: string;
+}
+
+export const printSelinuxLabels = ({ process, file }: SelinuxLabels): string => `${process}\n${file}\n`;
+
+/** @throws PodLayoutError `bad-file` when `text` is not two labels: they become options of mounts. */
+export function parseSelinuxLabels(text: string): SelinuxLabels {
+  const [process = '', file = '', ...rest] = text.split('\n');
+  if (![process, file].every((label) => LABEL.test(label)) || rest.join('') !== '') {
+    throw new PodLayoutError('bad-file', `${quote(text)} is no pair of SELinux labels`);
+  }
+  return { process, file };
+}
+
+const LABEL = /^[\w.-]+:[\w.-]+:[\w.-]+(?::[\w.:,-]+)?$/;
+
 /** One `NAME=value` per line, as rkt/env/<app> holds them; values are literal. */
 export function printEnvironment(
   variables: readonly { readonly name: string; readonly value: string }[],

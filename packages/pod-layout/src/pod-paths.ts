@@ -46,6 +46,8 @@ export const appImageManifestFile = (pod: PodDir, app: AppName): string => `${po
 export const appTreeIdFile = (pod: PodDir, app: AppName): string => `${pod}/appsinfo/${app}/treeStoreID`;
 export const overlayPreparedMark = (pod: PodDir): string => `${pod}/overlay-prepared`;
 export const privateUsersFile = (pod: PodDir): string => `${pod}/private-users-prepared`;
+/** SELinux labels of the pod's processes and files; ours. */
+export const selinuxLabelsFile = (pod: PodDir): string => `${pod}/selinux-labels`;
 export const overlayDir = (pod: PodDir): string => `${pod}/overlay`;
 export const overlayTreeDir = (pod: PodDir, treeId: string): string => `${pod}/overlay/${treeId}`;
 /** Upper directory of an app, or of stage1 itself when `app` is empty. */
@@ -53,6 +55,8 @@ export const overlayUpper = (pod: PodDir, treeId: string, app: AppName | ''): st
   app === '' ? `${pod}/overlay/${treeId}/upper` : `${pod}/overlay/${treeId}/upper/${app}`;
 export const overlayWork = (pod: PodDir, treeId: string, app: AppName | ''): string =>
   app === '' ? `${pod}/overlay/${treeId}/work` : `${pod}/overlay/${treeId}/work/${app}`;
+/** Where the tree below is while an overlay is mounted over it with other owners. */
+export const overlayLower = (pod: PodDir, treeId: string): string => `${pod}/overlay/${treeId}/lower`;
 export const mdsRegisteredMark = (pod: PodDir): string => `${pod}/mds-registered`;
 export const runtimeConfigFile = (pod: PodDir): string => `${pod}/runtime-config`;
 export const flavorLink = (pod: PodDir): string => `${pod}/flavor`;
@@ -60,6 +64,10 @@ export const subcgroupFile = (pod: PodDir): string => `${pod}/subcgroup`;
 export const ppidFile = (pod: PodDir): string => `${pod}/ppid`;
 export const pidFile = (pod: PodDir): string => `${pod}/pid`;
 export const pgidFile = (pod: PodDir): string => `${pod}/pgid`;
+/** Sockets, pipes and logs of a pod's virtual machine; ours. */
+export const virtualMachineDir = (pod: PodDir): string => `${pod}/vm`;
+/** A file of {@link virtualMachineDir}, relative to the pod directory: names of sockets are short. */
+export const virtualMachineFile = (name: string): string => `vm/${name}`;
 export const netnsFile = (pod: PodDir): string => `${pod}/netns`;
 export const netDir = (pod: PodDir): string => `${pod}/net`;
 export const netInfoFile = (pod: PodDir): string => `${pod}/net-info.json`;

@@ -8,14 +8,20 @@ import type { AppName, Stage1Root } from './pod-paths.ts';
 export const STAGE2_DIR = '/opt/stage2';
 /** Generated and shipped units inside stage1. */
 export const UNIT_DIR = '/usr/lib/systemd/system';
+/** What the pod and the host tell each other while the pod runs. */
+export const RKT_DIR = '/rkt';
+/** Exit status of a pod in a virtual machine, decimal and a newline; ours. */
+export const POD_EXIT = '/rkt/exit';
+/** Shell commands that give a virtual machine its addresses and routes; ours. */
+export const GUEST_NETWORK = '/rkt/guest-network';
 export const STATUS_DIR = '/rkt/status';
+/** Files that become those of {@link STATUS_DIR} when the disk has no room for new ones; ours. */
+export const RESERVED_DIR = '/rkt/reserved';
 export const ENV_DIR = '/rkt/env';
 export const SUPERVISOR_STATUS = '/rkt/supervisor-status';
 /** Target of {@link SUPERVISOR_STATUS} once the supervisor is ready. */
 export const SUPERVISOR_READY = 'ready';
-export const KEEP_ENV_FILE = '/rkt/env/keep_env';
 export const MUX_DIR = '/rkt/iottymux';
-export const VOLUME_LINKS_DIR = '/rkt/volumes';
 export const RESOLV_CONF = '/etc/rkt-resolv.conf';
 export const HOSTS = '/etc/rkt-hosts';
 export const HOSTS_FALLBACK = '/etc/hosts-fallback';
@@ -30,6 +36,19 @@ export const appDirIn = (app: AppName): string => `${STAGE2_DIR}/${app}`;
 export const appRootfsIn = (app: AppName): string => `${STAGE2_DIR}/${app}/rootfs`;
 export const appManifestIn = (app: AppName): string => `${STAGE2_DIR}/${app}/manifest`;
 export const statusFileIn = (app: AppName): string => `${STATUS_DIR}/${app}`;
+export const reservedFileIn = (app: AppName): string => `${RESERVED_DIR}/${app}`;
+/** Directory of what is between one app and those attached to it (contract stage1 8.2). */
+export const muxDirIn = (app: AppName): string => `${MUX_DIR}/${app}`;
+/** What the multiplexer of an app is started with. */
+export const muxEnvFileIn = (app: AppName): string => `${muxDirIn(app)}/env`;
+/** The list of endpoints, there while they can be connected to. */
+export const muxEndpointsIn = (app: AppName): string => `${muxDirIn(app)}/endpoints`;
+/** What the app has as a stream, or as its terminal. */
+export const muxStreamIn = (app: AppName, stream: 'stdin' | 'stdout' | 'stderr' | 'pts'): string =>
+  `${muxDirIn(app)}/stage2-${stream}`;
+/** Where people connect. */
+export const muxSocketIn = (app: AppName, endpoint: 'stdin' | 'stdout' | 'stderr' | 'tty'): string =>
+  `${muxDirIn(app)}/sock-${endpoint}`;
 export const envFileIn = (app: AppName): string => `${ENV_DIR}/${app}`;
 
 /** A path inside stage1 as the host sees it. `inside` is absolute and comes from this file. */
