@@ -30,6 +30,10 @@ const CONSTANTS = [
 
 const BLOCK_BYTES = 128;
 const ROUNDS = 80;
+/** Beyond the last value of a low half: what is above it is carried. */
+const WORD = 0x1_0000_0000;
+
+type Eight = [number, number, number, number, number, number, number, number];
 
 /** The digest in hex. */
 export function shortSha512(text: string): string {
@@ -43,8 +47,9 @@ export function shortSha512(text: string): string {
 
 function words(hex: string): Int32Array {
   const bytes = Buffer.from(hex, 'hex');
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
   const array = new Int32Array(bytes.length / 4);
-  for (let index = 0; index < array.length; index += 1) array[index] = bytes.readInt32BE(4 * index);
+  for (let index = 0; index < array.length; index += 1) array[index] = view.getInt32(4 * index);
   return array;
 }
 
@@ -56,72 +61,69 @@ function paddedMessage(bytes: Buffer): Buffer {
   return message;
 }
 
+// Both halves of a rotation are written out, and carries come from comparing: thousands of calls would cost more than
+// the sums, as nothing is compiled yet.
 function compress(state: Int32Array, message: Buffer, offset: number, constants: Int32Array): void {
-  const schedule = scheduleOf(message, offset);
-  // Halves of a to h.
-  const v = Int32Array.from(state);
-  for (let t = 0; t < ROUNDS; t += 1) {
-    const ah = v[0]!;
-    const al = v[1]!;
-    const eh = v[8]!;
-    const el = v[9]!;
-    const s1h = right(eh, el, 14) ^ right(eh, el, 18) ^ right(el, eh, 9);
-    const s1l = right(el, eh, 14) ^ right(el, eh, 18) ^ right(eh, el, 9);
+  const w = scheduleOf(message, offset);
+  let [ah, al, bh, bl, ch, cl, dh, dl] = state as unknown as Eight;
+  let [eh, el, fh, fl, gh, gl, hh, hl] = state.subarray(8) as unknown as Eight;
+  for (let t = 0; t < 2 * ROUNDS; t += 2) {
+    const s1h = ((eh >>> 14) | (el << 18)) ^ ((eh >>> 18) | (el << 14)) ^ ((el >>> 9) | (eh << 23));
+    const s1l = ((el >>> 14) | (eh << 18)) ^ ((el >>> 18) | (eh << 14)) ^ ((eh >>> 9) | (el << 23));
     const low1 =
-      u(v[15]!) +
-      u(s1l) +
-      u((el & v[11]!) ^ (~el & v[13]!)) +
-      u(constants[2 * t + 1]!) +
-      u(schedule[2 * t + 1]!);
-    const high1 =
-      v[14]! + s1h + ((eh & v[10]!) ^ (~eh & v[12]!)) + constants[2 * t]! + schedule[2 * t]! + carry(low1);
-    const s0h = right(ah, al, 28) ^ right(al, ah, 2) ^ right(al, ah, 7);
-    const s0l = right(al, ah, 28) ^ right(ah, al, 2) ^ right(ah, al, 7);
-    const low2 = u(low1 | 0) + u(s0l) + u((al & v[3]!) ^ (al & v[5]!) ^ (v[3]! & v[5]!));
-    const high2 = high1 + s0h + ((ah & v[2]!) ^ (ah & v[4]!) ^ (v[2]! & v[4]!)) + carry(low2);
-    const lowE = u(v[7]!) + u(low1 | 0);
-    const highE = v[6]! + high1 + carry(lowE);
-    v.copyWithin(2, 0, 14);
-    v[0] = high2;
-    v[1] = low2;
-    v[8] = highE;
-    v[9] = lowE;
+      (hl >>> 0) +
+      (s1l >>> 0) +
+      (((el & fl) ^ (~el & gl)) >>> 0) +
+      (constants[t + 1]! >>> 0) +
+      (w[t + 1]! >>> 0);
+    const high1 = (hh + s1h + ((eh & fh) ^ (~eh & gh)) + constants[t]! + w[t]! + ((low1 / WORD) | 0)) | 0;
+    const s0h = ((ah >>> 28) | (al << 4)) ^ ((al >>> 2) | (ah << 30)) ^ ((al >>> 7) | (ah << 25));
+    const s0l = ((al >>> 28) | (ah << 4)) ^ ((ah >>> 2) | (al << 30)) ^ ((ah >>> 7) | (al << 25));
+    const low2 = (low1 | 0) >>> 0;
+    const lowA = low2 + (s0l >>> 0) + (((al & bl) ^ (al & cl) ^ (bl & cl)) >>> 0);
+    const lowE = (dl >>> 0) + low2;
+    hh = gh;
+    hl = gl;
+    gh = fh;
+    gl = fl;
+    fh = eh;
+    fl = el;
+    eh = (dh + high1 + ((lowE / WORD) | 0)) | 0;
+    el = lowE | 0;
+    dh = ch;
+    dl = cl;
+    const highA = high1 + s0h + ((ah & bh) ^ (ah & ch) ^ (bh & ch)) + ((lowA / WORD) | 0);
+    ch = bh;
+    cl = bl;
+    bh = ah;
+    bl = al;
+    ah = highA | 0;
+    al = lowA | 0;
   }
+  const rounds = [ah, al, bh, bl, ch, cl, dh, dl, eh, el, fh, fl, gh, gl, hh, hl];
   for (let index = 0; index < 16; index += 2) {
-    const low = u(state[index + 1]!) + u(v[index + 1]!);
-    state[index] = state[index]! + v[index]! + carry(low);
-    state[index + 1] = low;
+    const low = (state[index + 1]! >>> 0) + (rounds[index + 1]! >>> 0);
+    state[index] = state[index]! + rounds[index]! + ((low / WORD) | 0);
+    state[index + 1] = low | 0;
   }
 }
 
 function scheduleOf(message: Buffer, offset: number): Int32Array {
+  const view = new DataView(message.buffer, message.byteOffset + offset);
   const w = new Int32Array(2 * ROUNDS);
-  for (let index = 0; index < 32; index += 1) w[index] = message.readInt32BE(offset + 4 * index);
+  for (let index = 0; index < 32; index += 1) w[index] = view.getInt32(4 * index);
   for (let t = 32; t < 2 * ROUNDS; t += 2) {
     const eh = w[t - 30]!;
     const el = w[t - 29]!;
     const lh = w[t - 4]!;
     const ll = w[t - 3]!;
-    const s0h = right(eh, el, 1) ^ right(eh, el, 8) ^ (eh >>> 7);
-    const s0l = right(el, eh, 1) ^ right(el, eh, 8) ^ ((el >>> 7) | (eh << 25));
-    const s1h = right(lh, ll, 19) ^ right(ll, lh, 29) ^ (lh >>> 6);
-    const s1l = right(ll, lh, 19) ^ right(lh, ll, 29) ^ ((ll >>> 6) | (lh << 26));
-    const low = u(w[t - 31]!) + u(s0l) + u(w[t - 13]!) + u(s1l);
-    w[t] = w[t - 32]! + s0h + w[t - 14]! + s1h + carry(low);
-    w[t + 1] = low;
+    const s0h = ((eh >>> 1) | (el << 31)) ^ ((eh >>> 8) | (el << 24)) ^ (eh >>> 7);
+    const s0l = ((el >>> 1) | (eh << 31)) ^ ((el >>> 8) | (eh << 24)) ^ ((el >>> 7) | (eh << 25));
+    const s1h = ((lh >>> 19) | (ll << 13)) ^ ((ll >>> 29) | (lh << 3)) ^ (lh >>> 6);
+    const s1l = ((ll >>> 19) | (lh << 13)) ^ ((lh >>> 29) | (ll << 3)) ^ ((ll >>> 6) | (lh << 26));
+    const low = (w[t - 31]! >>> 0) + (s0l >>> 0) + (w[t - 13]! >>> 0) + (s1l >>> 0);
+    w[t] = w[t - 32]! + s0h + w[t - 14]! + s1h + ((low / WORD) | 0);
+    w[t + 1] = low | 0;
   }
   return w;
-}
-
-// One half of a rotation: the bits that stay, and those that come over from the other half.
-function right(half: number, other: number, bits: number): number {
-  return (half >>> bits) | (other << (32 - bits));
-}
-
-function u(word: number): number {
-  return word >>> 0;
-}
-
-function carry(low: number): number {
-  return Math.floor(low / 0x1_0000_0000);
 }

@@ -48,8 +48,9 @@ import { hashTree, type TreeHash } from './hash.ts';
 import { LayerFilter, type ProvidedPaths } from './layer-filter.ts';
 import { readBlob } from './read-blob.ts';
 import { removeDirectory } from './remove-directory.ts';
+import type { SecondThread } from './second-thread.ts';
 import { StagedTree } from './staged-tree.ts';
-import type { Differences, ExaminedTree, OwnerShift, TreeCheck } from './tree-store.ts';
+import type { Differences, ExaminedTree, OwnerShift, RootCopy, TreeCheck } from './tree-store.ts';
 
 const DEFAULT_ID_COUNT = 65536;
 const FILE_MODE = 0o644;
@@ -109,15 +110,31 @@ export class TreeMaker {
 
   unpackInto(layers: readonly Layer[], directory: string, shift: OwnerShift): void {
     const rootfs = treeRootfs(directory);
-    const manifest = this.#store.readManifestText(topOf(layers));
-    withKernelErrors(directory, () => writeFileSync(treeManifest(directory), manifest, { mode: FILE_MODE }));
+    this.#writeManifest(topOf(layers), directory);
     makeRootfs(rootfs, shift);
     this.#unpackTo(rootfs, layers, { ...shiftOptions(shift), digests: false });
   }
 
-  copy(source: string, target: string, shift: OwnerShift): void {
+  async copy(
+    source: string,
+    target: string,
+    { linked, syncFollows = false, ...shift }: RootCopy,
+    second?: SecondThread,
+  ): Promise<void> {
     makeRootfs(target, shift);
-    copyTree(source, target, openKernel(), this.#writerOptions({ ...shiftOptions(shift), digests: false }));
+    const options = { ...this.#writerOptions(shiftOptions(shift)), syncFollows };
+    await copyTree(source, target, openKernel(), { ...options, ...(linked && { linked }) }, second);
+  }
+
+  /** What {@link unpackInto} does, from a tree that is there already: nothing is parsed and hashed again. */
+  async copyInto(
+    { id, key }: { id: string; key: ImageKey },
+    directory: string,
+    how: RootCopy,
+    second?: SecondThread,
+  ): Promise<void> {
+    this.#writeManifest(key, directory);
+    await this.copy(treeRootfs(this.#path(id)), treeRootfs(directory), how, second);
   }
 
   check(id: string): TreeCheck {
@@ -219,13 +236,15 @@ export class TreeMaker {
     }
   }
 
+  #writeManifest(key: ImageKey, directory: string): void {
+    const manifest = this.#store.readManifestText(key);
+    withKernelErrors(directory, () => writeFileSync(treeManifest(directory), manifest, { mode: FILE_MODE }));
+  }
+
   #writeHash(directory: string, layers: readonly Layer[], digests: ContentDigests): TreeHash {
     const tree = this.#hash(directory, digests);
-    const manifest = this.#store.readManifestText(topOf(layers));
-    withKernelErrors(directory, () => {
-      writeFileSync(treeManifest(directory), manifest, { mode: FILE_MODE });
-      writeFileSync(treeHashFile(directory), tree.hash, { mode: FILE_MODE });
-    });
+    this.#writeManifest(topOf(layers), directory);
+    withKernelErrors(directory, () => writeFileSync(treeHashFile(directory), tree.hash, { mode: FILE_MODE }));
     return tree;
   }
 

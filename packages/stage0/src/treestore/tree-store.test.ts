@@ -24,7 +24,7 @@ import type { AciFile } from '@rkt/testkit/aci-builder';
 import fc from 'fast-check';
 
 import { TestStore } from '../store/testing/test-store.ts';
-import { differenceText } from './compare.ts';
+import { compareTrees, differenceText } from './compare.ts';
 import { shortSha512 } from './short-sha512.ts';
 import { walkTree } from './walk-tree.ts';
 
@@ -377,6 +377,20 @@ describe('tree store', () => {
         the.trees.renderInto(key, the.tmp.join('pod'), { uidShift: 65_536, gidShift: 65_536 }),
         /uid 70000 is not in the range 0 to 65535/,
       );
+    });
+    it('takes a tree that is there, and is the same as unpacked', async () => {
+      const key = await the.add({}, FILES);
+      for (const name of ['unpacked', 'copied']) mkdirSync(the.tmp.join(name));
+      await the.trees.renderInto(key, the.tmp.join('unpacked'));
+      const { id } = await the.trees.render(key);
+      // Who can see that it is not read again: nothing of it is there any more.
+      writeFileSync(the.store.blobPath(key), '');
+      await the.trees.renderInto(key, the.tmp.join('copied'));
+      const [unpacked, copied] = ['unpacked', 'copied'].map((name) => the.tmp.join(name)) as [string, string];
+      const wanted = { directory: unpacked, digests: new Map() };
+      assert.deepEqual([...compareTrees(copied, wanted, openKernel(), () => false)], []);
+      assert.ok(namesBelow(copied).includes('rootfs/bin/bash'));
+      assert.ok(the.trees.isRendered(id));
     });
     it('copies a tree with all its files are', async () => {
       const { id } = await the.trees.render(await the.add({}, FILES));

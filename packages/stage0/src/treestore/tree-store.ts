@@ -22,6 +22,7 @@ import type { ImageStore } from '../store/store.ts';
 import type { TreeDifference } from './compare.ts';
 import { flattenDependencies, type Layer } from './dependencies.ts';
 import { shortSha512 } from './short-sha512.ts';
+import type { SecondThread } from './second-thread.ts';
 import type { StagedTree } from './staged-tree.ts';
 import type { TreeMaker } from './tree-maker.ts';
 
@@ -38,6 +39,14 @@ export interface OwnerShift {
   readonly gidShift?: number;
   /** Ids the namespace has; 65536 when there is a shift. */
   readonly idCount?: number;
+}
+
+/** How the root of a tree is copied. */
+export interface RootCopy extends OwnerShift {
+  /** A sync of the whole file system follows. */
+  readonly syncFollows?: boolean;
+  /** Paths below it that the copy has links to the tree for, latin1. */
+  readonly linked?: ReadonlySet<string>;
 }
 
 /** The answer of {@link TreeStore.check}. */
@@ -91,14 +100,28 @@ export class TreeStore {
     return { id, rootfs: this.rootfs(id) };
   }
 
-  /** Unpacks an image with its dependencies outside of the store: `directory`/manifest and `directory`/rootfs. */
-  async renderInto(key: ImageKey, directory: string, shift: OwnerShift = {}): Promise<void> {
-    (await this.#maker()).unpackInto(this.#layers(key), directory, shift);
+  /**
+   * Puts an image with its dependencies outside of the store, `directory`/manifest and `directory`/rootfs: copied when
+   * its tree is there, with the help of a second thread if there is one, unpacked otherwise.
+   */
+  async renderInto(
+    key: ImageKey,
+    directory: string,
+    how: RootCopy = {},
+    second?: SecondThread,
+  ): Promise<void> {
+    const layers = this.#layers(key);
+    const id = treeId(layers);
+    const maker = await this.#maker();
+    if (!this.isRendered(id)) return maker.unpackInto(layers, directory, how);
+    await maker.copyInto({ id, key }, directory, how, second);
   }
 
-  /** Copies the root of a rendered tree, for pods without overlay. `target` is made when it is missing. */
-  async copyRootfs(id: string, target: string, shift: OwnerShift = {}): Promise<void> {
-    (await this.#maker()).copy(this.rootfs(id), target, shift);
+  /**
+   * Copies the root of a rendered tree, for pods without overlay. `target` is made when it is missing.
+   */
+  async copyRootfs(id: string, target: string, how: RootCopy = {}, second?: SecondThread): Promise<void> {
+    await (await this.#maker()).copy(this.rootfs(id), target, how, second);
   }
 
   /** Compares the tree with the hash it had when it was made. */
