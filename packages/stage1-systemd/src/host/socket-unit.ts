@@ -1,6 +1,7 @@
 // NAME.socket: the ports of an app that are activated by sockets (contract 2.8 b). Whoever started rkt may have made
 // the sockets already: systemd inside finds them by their address, and makes those it was not given. Pure.
 
+import type { BoundAddress } from '@rkt/stage1-base/bound-addresses';
 import type { LoadedApp } from '@rkt/stage1-base/pod';
 import type { PodManifest } from '@rkt/spec/pod-manifest';
 import { option, type UnitOption } from 'systemd-unit-parser/unit';
@@ -17,10 +18,19 @@ export function hasSockets({ app }: Pick<LoadedApp, 'app'>): boolean {
   return (app.ports ?? []).some(({ socketActivated }) => socketActivated);
 }
 
-/** @throws SystemdError `unsupported` for protocols other than tcp and udp */
+/** Where sockets come from and where the pod has its ports. */
+export interface SocketOrigin {
+  /** Sockets that rkt was started with: of those of a port all are named, each by its whole address. */
+  readonly given: readonly BoundAddress[];
+  /** Whether the pod has the network of the host: there are no forwarded ports then. */
+  readonly hostNetwork: boolean;
+}
+
+/** Directives of the unit. @throws SystemdError `unsupported` for protocols other than tcp and udp */
 export function socketUnit(
   { name, image, app }: LoadedApp,
   { ports: exposed = [] }: Pick<PodManifest, 'ports'>,
+  { given, hostNetwork }: SocketOrigin,
   warn: (line: string) => void,
 ): UnitOption[] {
   const description = `Application=${name} Image=${image.name} socket-activated ports`;
@@ -31,19 +41,27 @@ export function socketUnit(
     option('Socket', 'Service', `${name}.service`),
     ...(app.ports ?? [])
       .filter(({ socketActivated }) => socketActivated)
-      .map((port) => {
+      .flatMap((port) => {
         const directive = Object.hasOwn(LISTEN, port.protocol) ? LISTEN[port.protocol] : undefined;
         if (directive === undefined) {
           throw new SystemdError('unsupported', `unrecognized protocol: ${port.protocol}`);
         }
-        // The socket was made on the host: it has the host's port.
-        const hostPort = exposed.find((each) => each.name === port.name)?.hostPort;
-        if (hostPort === undefined) {
+        const mapped = exposed.find((each) => each.name === port.name);
+        if (mapped === undefined) {
           warn(
             `warning: no --port option for socket-activated port "${port.name}", assuming port ${port.port} as specified in the manifest`,
           );
         }
-        return option('Socket', directive, String(hostPort ?? port.port));
+        const inPod = mapped?.podPort?.port ?? port.port;
+        // A socket that was made on the host has the host's port.
+        const onHost = mapped?.hostPort ?? port.port;
+        const own = given.filter((each) => each.protocol === port.protocol && each.port === onHost);
+        const addresses = own.map(({ address }) =>
+          address === undefined ? String(onHost) : `${address}:${onHost}`,
+        );
+        // One that systemd makes in the pod is where connections to the host's port are forwarded to.
+        if (own.length === 0) addresses.push(String(hostNetwork ? onHost : inPod));
+        return addresses.map((address) => option('Socket', directive, address));
       }),
   ];
 }
