@@ -56,6 +56,11 @@ export const COMMAND_TREE: CommandNode = {
       ],
     },
     {
+      name: 'attach',
+      summary: 'Connect to the streams or the terminal of an app',
+      spec: pods((specs) => specs.attach),
+    },
+    {
       name: 'cat-manifest',
       summary: 'Print the manifest of a pod',
       spec: pods((specs) => specs.catManifest),

@@ -34,8 +34,6 @@ export interface Flag<V> extends Pick<Options, 'hidden' | 'defaultDescription' |
   readonly placeholder?: string;
   /** Text that a flag without `=VALUE` stands for; such a flag never takes the next token. */
   readonly bare?: string;
-  /** Environment variable without which the flag does not exist. */
-  readonly experiment?: string;
   /** Flags of one cell share one value, e.g. the five ways to name a stage1. */
   readonly cell?: string;
   /** Words that shell completion offers, or the kind of file. */

@@ -70,7 +70,7 @@ describe('rkt', function () {
     assert.match(stdout, /--caps-retain=LIST/);
     assert.match(stdout, /--net\[=default\]/);
     assert.match(stdout, /--local-config="\/etc\/rkt"/);
-    assert.doesNotMatch(stdout, /--cap-retain|--store-only|--no-store|--stdin/);
+    assert.doesNotMatch(stdout, /--cap-retain|--store-only|--no-store/);
   });
   for (const [line, stderr] of [
     ['nope', 'Error: unknown command "nope" for "rkt"\nRun \'rkt --help\' for usage.\n'],

@@ -11,6 +11,7 @@ import { findCommand } from './find-command.ts';
 import { GLOBAL_FLAGS } from './flags/global.ts';
 import { finishInvocation, parseOwnFlags, type ParseContext } from './parse.ts';
 import type { Invocation } from './requests.ts';
+import { setZone } from './time-zone.ts';
 
 /** Who calls, read once in bin. */
 export interface Caller {
@@ -32,6 +33,7 @@ export async function runCli(caller: Caller): Promise<number> {
     writeStderr(await unknownCommandText(found));
     return EXIT_FAILURE;
   }
+  setZone(caller.env['TZ']);
   const { path, node, rest } = found;
   const context: ParseContext = {
     env: caller.env,

@@ -128,15 +128,10 @@ describe('images', () => {
     it(`refuses ${line}`, async () => assert.equal(await failure(run(line)), message));
   }
 
-  it('has streams only as an experiment', async () => {
-    const env = { RKT_EXPERIMENT_ATTACH: 'true' };
-    assert.equal((await run('a --stdin=tty', env)).apps[0]?.stdin, 'tty');
-    assert.match(await failure(run('a --stdin=log', env)), /: invalid stdin mode "log"$/);
-    assert.match(await failure(run('a --stdin=tty')), /: unknown flag: --stdin$/);
-    assert.match(
-      await failure(run('a --stdin=tty', { RKT_EXPERIMENT_ATTACH: 'x' })),
-      /: unknown flag: --stdin$/,
-    );
+  it('has streams, each with its modes', async () => {
+    const [app] = (await run('a --stdin=tty --stdout=log --stderr=interactive')).apps;
+    assert.deepEqual([app?.stdin, app?.stdout, app?.stderr], ['tty', 'log', 'interactive']);
+    assert.match(await failure(run('a --stdin=log')), /: invalid stdin mode "log"$/);
   });
 
   it('has quantities in canonical form', async () => {

@@ -2,7 +2,6 @@
 
 import { type CommandSpec, takesImages } from './command.ts';
 import { findFlag, type FlagTable } from './flag.ts';
-import { parseBoolean } from './flag-types.ts';
 import { buildGlobalFlags, GLOBAL_FLAGS } from './flags/global.ts';
 import { CliError } from './errors.ts';
 import {
@@ -53,7 +52,7 @@ export async function parseOwnFlags(
 ): Promise<ParsedFlags> {
   const global = flagStore(GLOBAL_FLAGS);
   const own = flagStore(spec.flags);
-  const imageFlags = available(spec.imageFlags, context.env);
+  const { imageFlags } = spec;
   const images: ImageWords[] = [];
   const session: FlagSession = {
     owner: (name) => {
@@ -136,12 +135,4 @@ function needingImage(table: FlagTable): FlagTable {
       { ...flag, set: () => refuse(name) },
     ]),
   );
-}
-
-// Flags of experiments exist only for those who ask for the experiment (contract stage0 1.11).
-function available(table: FlagTable, env: ParseContext['env']): FlagTable {
-  const entries = Object.entries(table).filter(
-    ([, { experiment }]) => experiment === undefined || parseBoolean(env[experiment] ?? '') === true,
-  );
-  return Object.fromEntries(entries);
 }

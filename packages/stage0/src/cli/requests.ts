@@ -196,6 +196,12 @@ export interface EnterFlags {
   readonly app?: string;
 }
 
+export interface AttachFlags {
+  readonly app?: string;
+  /** As typed: `auto`, `list`, or a list of endpoints. */
+  readonly mode: string;
+}
+
 export interface LogsFlags {
   readonly app?: string;
   readonly follow: boolean;

@@ -1,8 +1,9 @@
 // Abbreviations out of zone files (tzfile(5)).
 
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 
-import { findAbbreviation } from './time-zone.ts';
+import { findAbbreviation, setZone, zoneAbbreviation, zoneFiles } from './time-zone.ts';
 
 interface Zone {
   readonly transitions: readonly (readonly [time: number, type: number])[];
@@ -77,5 +78,31 @@ describe('findAbbreviation', () => {
   it('knows nothing of other offsets and other files', () => {
     assert.equal(findAbbreviation(modern, 500, 60), undefined);
     assert.equal(findAbbreviation(Buffer.from('nonsense'), 500, 60), undefined);
+  });
+});
+
+describe('zoneAbbreviation', () => {
+  afterEach(() => setZone(undefined));
+
+  it('asks the file that TZ names, and that of the system', () => {
+    assert.deepEqual(zoneFiles(undefined), ['/etc/localtime']);
+    assert.deepEqual(zoneFiles(''), []);
+    assert.deepEqual(zoneFiles(':Europe/Berlin'), ['/usr/share/zoneinfo/Europe/Berlin', '/etc/localtime']);
+    assert.deepEqual(zoneFiles('/my/zone'), ['/my/zone', '/etc/localtime']);
+  });
+
+  it('says UTC where nothing else is known, of that offset alone', () => {
+    for (const tz of ['', 'No/Such_Zone', 'CET-1CEST']) {
+      setZone(tz);
+      assert.equal(zoneAbbreviation(new Date(0), 0), 'UTC', tz);
+      assert.equal(zoneAbbreviation(new Date(0), 17), undefined, tz);
+    }
+  });
+
+  it('is that of the zone', function () {
+    if (!existsSync('/usr/share/zoneinfo/Europe/Berlin')) this.skip();
+    setZone('Europe/Berlin');
+    assert.equal(zoneAbbreviation(new Date('2016-01-26T12:00:00Z'), 60), 'CET');
+    assert.equal(zoneAbbreviation(new Date('2016-07-26T12:00:00Z'), 120), 'CEST');
   });
 });

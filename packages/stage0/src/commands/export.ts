@@ -8,23 +8,22 @@ import { UMOUNT_NOFOLLOW } from '@rkt/linux/constants';
 import type { Kernel } from '@rkt/linux/kernel';
 import { openKernel } from '@rkt/linux/libc';
 import { mountsBelow, readMountInfo } from '@rkt/linux/mount-info';
-import { mountOverlay } from '@rkt/linux/overlay';
 import { scratchDir, treeDir, treeRootfs } from '@rkt/pod-layout/data-dir';
-import { parseUidRange } from '@rkt/pod-layout/files';
-import { overlayUpper, overlayWork, privateUsersFile, stage1Rootfs } from '@rkt/pod-layout/pod-paths';
+import { overlayUpper, overlayWork, stage1Rootfs } from '@rkt/pod-layout/pod-paths';
 import { appRootfs } from '@rkt/pod-layout/stage1-paths';
 
 import type { ExportFlags, Invocation } from '../cli/requests.ts';
 import { resolveDataDir } from '../config/data-dir.ts';
 import { writeAci } from '../export/write-aci.ts';
-import { appTreeId } from '../launch/pod-mounts.ts';
+import { appTreeId, mountLayers, podUsers } from '../launch/pod-mounts.ts';
+import { mountLabel } from '../launch/selinux.ts';
 import { chooseApp } from '../pod/choose-app.ts';
 import { during } from '../pod/context.ts';
 import { PodError } from '../pod/errors.ts';
 import { resolvePod } from '../pod/find.ts';
 import type { PodSnapshot } from '../pod/pod.ts';
 import { summarizeManifest } from '../pod/summary.ts';
-import { readAppImageManifestText, readIfThere, usesOverlay } from '../pod/record.ts';
+import { readAppImageManifestText, usesOverlay } from '../pod/record.ts';
 
 const EXTENSION = '.aci';
 
@@ -44,11 +43,10 @@ export async function run({ global, flags, args }: Invocation<ExportFlags>): Pro
   const app = during('unable to find app', () => chooseApp(names, flags.app, 'export', writeStderr));
   refuseExisting(file, flags.overwrite);
   await withRootfs(pod, app, async (kernel, rootfs) => {
-    const range = readIfThere(privateUsersFile(pod.dir));
     const source = {
       rootfs,
       manifest: readAppImageManifestText(pod.dir, app),
-      privateUsers: range === undefined ? undefined : parseUidRange(range),
+      privateUsers: podUsers(pod.dir),
     };
     await writeBeside(file, (partial) => writeAci(kernel, source, partial));
   });
@@ -96,12 +94,11 @@ async function withRootfs(
   const id = appTreeId(pod.dir, app);
   const lower = treeRootfs(treeDir(pod.data, id));
   try {
-    mountOverlay(kernel, {
-      lower,
-      upper: overlayUpper(pod.dir, id, app),
-      work: overlayWork(pod.dir, id, app),
-      target,
-    });
+    mountLayers(
+      kernel,
+      { pod: pod.dir, treeId: id, users: podUsers(pod.dir), label: mountLabel(pod.dir) },
+      { lower, upper: overlayUpper(pod.dir, id, app), work: overlayWork(pod.dir, id, app), target },
+    );
     try {
       await work(kernel, target);
     } finally {

@@ -14,7 +14,7 @@ export async function run(invocation: Invocation<PrepareFlags>): Promise<number>
   const { command, global, flags, apps } = invocation;
   checkPrepareFlags(flags, apps);
   const logger = createLogger({ prefix: command, debug: global.debug });
-  const pod = await newPod(invocation, logger);
+  const pod = await newPod(invocation, logger, { durable: true });
   makeDurable(pod);
   movePod(pod, 'prepared').lock.release();
   writeStdout(`${pod.uuid}\n`);

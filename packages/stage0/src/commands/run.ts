@@ -1,13 +1,12 @@
 // `rkt run` (contract stage0 8.3). Runs in stage0, which becomes stage1.
 
-import { writeFileSync } from 'node:fs';
-
 import { createLogger } from '@rkt/diagnostics/logger';
 
 import type { Invocation, RunFlags } from '../cli/requests.ts';
 import { launchPod } from '../launch/launch.ts';
 import { checkMetadataService, registerIfAsked } from '../launch/metadata.ts';
 import { movePod } from '../pod/pod.ts';
+import { saveUuid } from '../pod/uuid-file.ts';
 import { checkRunFlags } from '../prepare/checks.ts';
 import { newPod } from '../prepare/new-pod.ts';
 
@@ -17,9 +16,10 @@ export async function run(invocation: Invocation<RunFlags>): Promise<number> {
   const logger = createLogger({ prefix: command, debug: global.debug });
   // Before anything is fetched.
   await checkMetadataService(flags);
-  const pod = await newPod(invocation, logger, (uuid) => {
-    if (flags.uuidFileSave !== undefined) writeFileSync(flags.uuidFileSave, uuid, { mode: 0o644 });
-  });
+  const announce = (uuid: string): void => {
+    if (flags.uuidFileSave !== undefined) saveUuid(flags.uuidFileSave, uuid);
+  };
+  const pod = await newPod(invocation, logger, { announce });
   const running = movePod(pod, 'run');
   const mdsToken = await registerIfAsked(running, flags);
   return launchPod(running, {

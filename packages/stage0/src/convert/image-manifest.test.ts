@@ -165,6 +165,7 @@ describe('converted manifest', () => {
       ['me', undefined, 'hi', 'top', 'below', '1'],
     );
     assert.deepEqual(manifest.app?.userLabels, { 'coreos.com/rkt/stage1/run': '/x' });
+    assert.equal(annotationValue(manifest.annotations, 'coreos.com/rkt/stage1/run'), undefined);
     const v1 = convert({ legacy: { schema: 'v1', id: 'top' } });
     assert.equal(annotationValue(v1.annotations, 'appc.io/docker/manifesthash'), 'top');
     assert.equal(annotationValue(v1.annotations, 'appc.io/docker/tag'), undefined);
@@ -173,6 +174,7 @@ describe('converted manifest', () => {
   it('lets no label of an image speak to rkt', () => {
     const labels = new Map([
       ['coreos.com/rkt/stage1/run', '/evil'],
+      ['coreos.com/rkt/stage2/stdin', 'tty'],
       ['appc.io/docker/repository', 'other'],
       ['appc.io/executor/supports-systemd-notify', 'true'],
       ['created', 'never'],
@@ -185,6 +187,19 @@ describe('converted manifest', () => {
       manifest.annotations?.filter(({ name }) => !name.startsWith('appc.io/docker/')),
       [],
     );
+  });
+
+  it('takes entry points from the labels of an image that was pushed as a stage1, and nothing else', () => {
+    const labels = new Map([
+      ['coreos.com/rkt/stage1/run', '/init'],
+      ['coreos.com/rkt/stage1/interface-version', '6'],
+      ['coreos.com/rkt/stage2/stdin', 'tty'],
+      ['created', 'never'],
+    ]);
+    assert.deepEqual(convert({ run: { labels }, isStage1: true }).annotations?.slice(-2), [
+      { name: 'coreos.com/rkt/stage1/interface-version', value: '6' },
+      { name: 'coreos.com/rkt/stage1/run', value: '/init' },
+    ]);
   });
 
   it('drops a date that is none', () => {

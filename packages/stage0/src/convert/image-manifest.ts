@@ -1,7 +1,9 @@
 // What an image of the docker and OCI world says about itself, in the words of an image manifest (contract stage0 5.4).
 // Pure; runs in stage0.
 //
-// Nothing of such an image becomes an annotation under a name it chose itself, so no label can speak to us.
+// Nothing of such an image becomes an annotation under a name it chose itself, so no label can speak to us. An image that
+// was pushed as a stage1 says so in its manifest, and its entry points are labels; they are read only where the user
+// names the image as the stage1 of a pod.
 
 import { posix } from 'node:path';
 
@@ -16,13 +18,17 @@ import type { ImageManifest } from '@rkt/spec/image-manifest';
 import { checkOsArch, hostArch, hostOs, type Label } from '@rkt/spec/labels';
 import type { MountPoint } from '@rkt/spec/mount-point';
 import type { Port } from '@rkt/spec/port';
+import { STAGE1_PREFIX } from '@rkt/pod-layout/entrypoints';
 import { quote } from '@rkt/diagnostics/quote';
 
 import { refuse } from '../docker/errors.ts';
 import type { LegacyImage, OciConfig, OciImage, OciRunConfig } from '../docker/oci-image.ts';
 
 /** What conversion needs to know of an image besides its layers. */
-export type DescribedImage = Pick<OciImage, 'reference' | 'manifestDigest' | 'config' | 'layers' | 'legacy'>;
+export type DescribedImage = Pick<
+  OciImage,
+  'reference' | 'manifestDigest' | 'config' | 'layers' | 'legacy' | 'isStage1'
+>;
 
 const PREFIX = 'appc.io/docker/';
 
@@ -64,7 +70,8 @@ function isKnown(labels: readonly Label[]): boolean {
   }
 }
 
-function annotations({ reference, manifestDigest, config, layers, legacy }: DescribedImage): Annotation[] {
+function annotations(image: DescribedImage): Annotation[] {
+  const { reference, manifestDigest, config, layers, legacy, isStage1 = false } = image;
   const { entrypoint = [], cmd = [] } = config.config ?? {};
   const list = (words: readonly string[]): string => (words.length === 0 ? '' : JSON.stringify(words));
   return present([
@@ -80,7 +87,14 @@ function annotations({ reference, manifestDigest, config, layers, legacy }: Desc
     [`${PREFIX}manifesthash`, legacy?.schema === 'v1' ? legacy.id : manifestDigest],
     [`${PREFIX}entrypoint`, list(entrypoint)],
     [`${PREFIX}cmd`, list(cmd)],
+    ...(isStage1 ? stage1Labels(config.config) : []),
   ]);
+}
+
+// Entry points and interface version (docs/decisions/0055).
+function stage1Labels(run: OciRunConfig | undefined): (readonly [string, string])[] {
+  const labels = [...(run?.labels ?? [])].filter(([name]) => name.startsWith(STAGE1_PREFIX));
+  return labels.sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
 // Empty values make neither labels nor annotations.

@@ -13,7 +13,7 @@ import {
   parseManifest,
   type Platform,
 } from './manifest.ts';
-import { bareType } from './media-types.ts';
+import { bareType, STAGE1_ARTIFACT } from './media-types.ts';
 import type { DockerReference, OciImage } from './oci-image.ts';
 import { choosePlatform } from './platform.ts';
 import { readSchema1 } from './schema1.ts';
@@ -46,7 +46,7 @@ const CONFIG_TYPES: ReadonlySet<string> = new Set([
 const MAX_DEPTH = 3;
 
 /** What all sources give. */
-export type LoadedImage = Pick<OciImage, 'manifestDigest' | 'config' | 'layers' | 'legacy'>;
+export type LoadedImage = Pick<OciImage, 'manifestDigest' | 'config' | 'layers' | 'legacy' | 'isStage1'>;
 
 /** Which image. */
 export interface LoadRequest {
@@ -81,6 +81,7 @@ export async function loadImage(
           manifestDigest: sha256Of(found.bytes),
           config,
           layers: withDiffIds(manifest.layers, config, found.what),
+          ...(manifest.artifactType === STAGE1_ARTIFACT && { isStage1: true }),
         };
       }
       case 'schema1':

@@ -35,7 +35,12 @@ export interface Platform {
 /** A manifest, read. */
 export type Manifest =
   | { readonly kind: 'index'; readonly manifests: readonly Descriptor[] }
-  | { readonly kind: 'manifest'; readonly config: Descriptor; readonly layers: readonly OciLayer[] }
+  | {
+      readonly kind: 'manifest';
+      readonly artifactType: string;
+      readonly config: Descriptor;
+      readonly layers: readonly OciLayer[];
+    }
   | { readonly kind: 'schema1'; readonly fields: Fields };
 
 /**
@@ -88,12 +93,16 @@ function kindOf(fields: Fields, declared: string | undefined, where: string): Ma
   return kind;
 }
 
-function readImage(fields: Fields, where: string): { config: Descriptor; layers: OciLayer[] } {
+function readImage(
+  fields: Fields,
+  where: string,
+): { artifactType: string; config: Descriptor; layers: OciLayer[] } {
   const config = fields.optionalObject('config');
   if (config === undefined) return refuse('bad-image', `${where} has no config`);
   const layers = readDescriptors(fields, 'layers', where);
   if (layers.length > MAX_LAYERS) refuse('bad-image', `${where} has ${layers.length} layers`);
   return {
+    artifactType: fields.text('artifactType'),
     config: readDescriptor(config, `${where}: config`),
     layers: layers.map(({ digest, mediaType, sizeBytes }) => {
       const compression = layerCompression(mediaType);

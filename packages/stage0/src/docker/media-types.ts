@@ -9,6 +9,9 @@ export const DOCKER_LIST = 'application/vnd.docker.distribution.manifest.list.v2
 export const OCI_MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
 export const OCI_INDEX = 'application/vnd.oci.image.index.v1+json';
 
+/** `artifactType` of the manifest of an image that is a stage1 (docs/decisions/0055). */
+export const STAGE1_ARTIFACT = 'application/vnd.coreos.rkt.stage1.v1';
+
 /** What we ask a registry for, best first. */
 export const ACCEPTED_MANIFESTS: string = [
   OCI_INDEX,

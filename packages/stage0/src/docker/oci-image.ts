@@ -35,6 +35,8 @@ export interface OciImage {
   readonly config: OciConfig;
   /** Base first. The same layer may be there more than once. */
   readonly layers: readonly OciLayer[];
+  /** The manifest says that the image is a stage1. */
+  readonly isStage1?: boolean;
   /** What only images of schema 1 and of the first registry API say. */
   readonly legacy?: LegacyImage;
   /**

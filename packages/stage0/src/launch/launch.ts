@@ -18,7 +18,7 @@ import {
   RKT_SELINUX_CONTEXT,
   RKT_SELINUX_MOUNT_CONTEXT,
 } from '@rkt/pod-layout/environment';
-import { parseUidRange } from '@rkt/pod-layout/files';
+import type { SelinuxLabels } from '@rkt/pod-layout/files';
 import { privateUsersFile, stage1Rootfs, type Stage1Root } from '@rkt/pod-layout/pod-paths';
 import { appRootfs, onHost } from '@rkt/pod-layout/stage1-paths';
 
@@ -31,8 +31,9 @@ import { readIfThere, usesOverlay } from '../pod/record.ts';
 import { linkImages } from '../prepare/image-links.ts';
 import { type NameResolution, nameResolution, writeNameResolution } from './dns.ts';
 import { linkMtab } from './mtab.ts';
-import { type MountContext, mountApp, mountStage1 } from './pod-mounts.ts';
+import { type MountContext, mountApp, mountStage1, podUsers } from './pod-mounts.ts';
 import { rktGroupId } from './rkt-group.ts';
+import { chooseLabels, labelFiles } from './selinux.ts';
 
 /** How the pod is to be launched. */
 export interface LaunchRequest {
@@ -55,13 +56,18 @@ export function launchPod(pod: LockedPod, request: LaunchRequest): never {
   if (apps.length === 0 && request.mutable !== true)
     throw new PodError('bad-manifest', 'pod must contain at least one application');
   logger.debug('Setting up stage1');
+  const labels = chooseLabels(pod.data, pod.dir, (line) => writeStderr(`${line}\n`));
+  if (labels !== undefined) {
+    const unlabelled = labelFiles(openKernel(), [pod.dir], labels.file);
+    if (unlabelled !== undefined) logger.debug(`cannot label files of the pod for SELinux: ${unlabelled}`);
+  }
   const root = setUpRoot(
     pod,
     apps.map(({ name, imageId }) => ({ name, key: imageId })),
   );
   writeNameResolution(root, resolution);
   logger.debug(`Wrote filesystem to ${pod.dir}`);
-  return execStage1(pod, resolution, request);
+  return execStage1(pod, resolution, labels, request);
 }
 
 function setUpRoot(
@@ -77,8 +83,7 @@ function setUpRoot(
       during(`error mounting app ${name}`, () => mountApp(pod.dir, root, name, context));
     linkImages(root, apps);
   }
-  const range = readIfThere(privateUsersFile(pod.dir));
-  const shift = range === undefined ? 0 : parseUidRange(range).shift;
+  const shift = podUsers(pod.dir)?.shift ?? 0;
   for (const { name } of apps) linkMtab(kernel, appRootfs(root, name), shift);
   return root;
 }
@@ -86,6 +91,7 @@ function setUpRoot(
 function execStage1(
   pod: LockedPod,
   resolution: NameResolution,
+  labels: SelinuxLabels | undefined,
   { flags, global, env, mdsToken, mutable = false, logger }: LaunchRequest,
 ): never {
   const annotations = readStage1Annotations(pod.dir);
@@ -130,8 +136,8 @@ function execStage1(
       ...inherited,
       [RKT_LOCK_FD]: String(pod.lock.fd),
       ...(global.insecure.limits ? { [RKT_INSECURE_LIMITS]: 'true' } : {}),
-      [RKT_SELINUX_CONTEXT]: env[RKT_SELINUX_CONTEXT] ?? '',
-      [RKT_SELINUX_MOUNT_CONTEXT]: env[RKT_SELINUX_MOUNT_CONTEXT] ?? '',
+      [RKT_SELINUX_CONTEXT]: env[RKT_SELINUX_CONTEXT] ?? labels?.process ?? '',
+      [RKT_SELINUX_MOUNT_CONTEXT]: env[RKT_SELINUX_MOUNT_CONTEXT] ?? labels?.file ?? '',
     },
     { keepOpen: [pod.lock.fd, ...activationSockets(env)] },
   );

@@ -1,6 +1,7 @@
 // Whether pods can use overlayfs on this host (contract stage0 8.9, stage1 1.8). Runs in stage0.
 
 import { writeStderr } from '@rkt/diagnostics/logger';
+import { idMappedLayerSupport } from '@rkt/linux/id-mapped-mount';
 import { overlaySupport } from '@rkt/linux/overlay';
 import type { DataDir } from '@rkt/pod-layout/data-dir';
 import type { PodDir } from '@rkt/pod-layout/pod-paths';
@@ -12,6 +13,13 @@ import { usesOverlay } from '../pod/record.ts';
 export function overlayUsable(data: DataDir): boolean {
   const support = overlaySupport(data);
   if (!support.supported) writeStderr(`disabling overlay support: "${support.reason}"\n`);
+  return support.supported;
+}
+
+/** Whether overlays can show trees of this data directory as other users' (docs/decisions/0023). */
+export function mappedTreesUsable(data: DataDir, debug: (line: string) => void): boolean {
+  const support = idMappedLayerSupport(data);
+  if (!support.supported) debug(`copying trees for users of the pod: ${support.reason}`);
   return support.supported;
 }
 

@@ -12,25 +12,31 @@ import {
 } from 'node:fs';
 
 import type { Kernel } from '@rkt/linux/kernel';
-import { mountOverlay } from '@rkt/linux/overlay';
+import { MNT_DETACH } from '@rkt/linux/constants';
+import { mountIdMapped } from '@rkt/linux/id-mapped-mount';
+import { mountOverlay, type OverlayMount } from '@rkt/linux/overlay';
 import { type DataDir, treeDir, treeRootfs } from '@rkt/pod-layout/data-dir';
+import { parseUidRange, type UidRange } from '@rkt/pod-layout/files';
 import {
   appImageManifestFile,
   appTreeIdFile,
   isTreeId,
   overlayDir,
+  overlayLower,
   overlayTreeDir,
   overlayUpper,
   overlayWork,
   POD_DIR_MODE,
   type PodDir,
+  privateUsersFile,
   type Stage1Root,
   stage1Rootfs,
 } from '@rkt/pod-layout/pod-paths';
 import { appDir, appManifest, appRootfs, statusDir } from '@rkt/pod-layout/stage1-paths';
 
 import { PodError } from '../pod/errors.ts';
-import { stage1TreeId } from '../pod/record.ts';
+import { readIfThere, stage1TreeId } from '../pod/record.ts';
+import { labelFiles, mountLabel } from './selinux.ts';
 
 /** What mounting needs besides the pod itself. */
 export interface MountContext {
@@ -56,7 +62,11 @@ export function mountStage1Root(pod: PodDir, context: MountContext): Stage1Root 
 
 /** Mounts the app's overlay below stage1, with its image manifest beside it. */
 export function mountApp(pod: PodDir, root: Stage1Root, app: string, context: MountContext): void {
-  mkdirSync(appDir(root, app), { recursive: true, mode: POD_DIR_MODE });
+  const directory = appDir(root, app);
+  mkdirSync(directory, { recursive: true, mode: POD_DIR_MODE });
+  // Nobody but its owner may pass, so that is the pod's root.
+  const users = podUsers(pod);
+  if (users !== undefined) chownSync(directory, users.shift, users.shift);
   copyFileSync(appImageManifestFile(pod, app), appManifest(root, app));
   mountTree(pod, appTreeId(pod, app), app, appRootfs(root, app), context);
 }
@@ -76,17 +86,58 @@ function mountTree(pod: PodDir, treeId: string, app: string, target: string, con
   chmodSync(overlayDir(pod), POD_DIR_MODE);
   mkdirSync(overlayTreeDir(pod, treeId), { recursive: true, mode: POD_DIR_MODE });
   if (context.groupId >= 0) chownSync(overlayTreeDir(pod, treeId), -1, context.groupId);
-  makeUpper(upper, lower);
+  const users = podUsers(pod);
+  makeUpper(upper, lower, users?.shift ?? 0);
   mkdirSync(work, { recursive: true, mode: POD_DIR_MODE });
+  const label = mountLabel(pod);
+  if (label !== undefined) labelFiles(context.kernel, [upper, work], label);
   mkdirSync(target, { recursive: true, mode: 0o755 });
-  mountOverlay(context.kernel, { lower, upper, work, target });
+  mountLayers(context.kernel, { pod, treeId, users, label }, { lower, upper, work, target });
+}
+
+/** What an overlay of a pod depends on beside its directories. */
+export interface LayersOf {
+  readonly pod: PodDir;
+  readonly treeId: string;
+  /** {@link podUsers} of the pod. */
+  readonly users: UidRange | undefined;
+  /** `mountLabel` of the pod. */
+  readonly label: string | undefined;
+}
+
+/**
+ * Mounts an overlay of the pod. With users of its own, the tree below is shown as theirs; what the pod writes has their
+ * ids on disk as well. @throws KernelError
+ */
+export function mountLayers(
+  kernel: Kernel,
+  { pod, treeId, users, label }: LayersOf,
+  layers: OverlayMount,
+): void {
+  const labelled = label === undefined ? layers : { ...layers, context: label };
+  if (users === undefined) return mountOverlay(kernel, labelled);
+  const lower = overlayLower(pod, treeId);
+  mkdirSync(lower, { recursive: true, mode: POD_DIR_MODE });
+  mountIdMapped(kernel, layers.lower, lower, users);
+  try {
+    mountOverlay(kernel, { ...labelled, lower });
+  } finally {
+    // The overlay holds a mount of its own.
+    kernel.umount2(lower, MNT_DETACH);
+  }
+}
+
+/** The ids a pod has for itself; undefined for those of the host. */
+export function podUsers(pod: PodDir): UidRange | undefined {
+  const range = readIfThere(privateUsersFile(pod));
+  return range === undefined ? undefined : parseUidRange(range);
 }
 
 // The upper directory is the root the pod sees: it takes mode and owner of the tree's.
-function makeUpper(upper: string, lower: string): void {
+function makeUpper(upper: string, lower: string, shift: number): void {
   const { mode, uid, gid } = statSync(lower);
   mkdirSync(upper, { recursive: true, mode: POD_DIR_MODE });
-  chownSync(upper, uid, gid);
+  chownSync(upper, uid + shift, gid + shift);
   chmodSync(upper, mode & 0o7777);
 }
 

@@ -10,7 +10,7 @@ import { PodError } from './errors.ts';
 export function chooseApp(
   names: readonly string[],
   wanted: string | undefined,
-  verb: 'enter' | 'export' | 'logs',
+  verb: 'attach' | 'enter' | 'export' | 'logs',
   list: (text: string) => void,
 ): string {
   if (wanted !== undefined && wanted !== '') {

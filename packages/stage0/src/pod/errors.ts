@@ -14,6 +14,7 @@ export type PodErrorCode =
   | 'timeout'
   | 'busy'
   | 'stage1'
+  | 'selinux'
   | 'exists';
 
 /** A pod that is not there, not in the right state, or not what it should be. */

@@ -18,7 +18,8 @@ import type { ImageKey } from '@rkt/spec/image-id';
 import type { ImageManifest } from '@rkt/spec/image-manifest';
 import { checkOsArch, labelValue } from '@rkt/spec/labels';
 
-import type { TreeStore } from '../treestore/tree-store.ts';
+import type { SecondThread } from '../treestore/second-thread.ts';
+import type { RootCopy, TreeStore } from '../treestore/tree-store.ts';
 
 /** How app images reach the pod. */
 export interface AppImageTarget {
@@ -26,6 +27,10 @@ export interface AppImageTarget {
   readonly treeStore: TreeStore;
   readonly overlay: boolean;
   readonly privateUsers: UidRange | undefined;
+  /** Takes part in copies. */
+  readonly second: SecondThread | undefined;
+  /** The pod is to survive a power failure. */
+  readonly durable: boolean;
 }
 
 /**
@@ -48,7 +53,7 @@ export async function prepareAppImage(
   key: ImageKey,
   manifestText: string,
 ): Promise<void> {
-  const { pod, treeStore, overlay, privateUsers } = target;
+  const { pod, treeStore, overlay, privateUsers, second } = target;
   mkdirSync(appInfoDir(pod, name), { mode: POD_DIR_MODE });
   writeFileSync(appImageManifestFile(pod, name), manifestText, { mode: POD_FILE_MODE });
   if (overlay) {
@@ -60,10 +65,13 @@ export async function prepareAppImage(
   mkdirSync(directory, { recursive: true, mode: POD_DIR_MODE });
   // Nobody but its owner may pass, so that is the pod's root.
   if (privateUsers !== undefined) chownSync(directory, privateUsers.shift, privateUsers.shift);
-  await treeStore.renderInto(key, directory, shiftOf(privateUsers));
+  await treeStore.renderInto(key, directory, copyOf(target), second);
 }
 
-/** The owner shift of a pod's files as the tree store takes it. */
-export function shiftOf(range: UidRange | undefined): { uidShift?: number; gidShift?: number } {
-  return range === undefined ? {} : { uidShift: range.shift, gidShift: range.shift };
+/** How the tree store is to copy files into the pod. */
+export function copyOf({
+  privateUsers: range,
+  durable,
+}: Pick<AppImageTarget, 'privateUsers' | 'durable'>): RootCopy {
+  return { syncFollows: durable, ...(range && { uidShift: range.shift, gidShift: range.shift }) };
 }

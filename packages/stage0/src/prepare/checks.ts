@@ -2,6 +2,12 @@
 
 import { existsSync } from 'node:fs';
 
+import { quote } from '@rkt/diagnostics/quote';
+import { hasEntryPoint } from '@rkt/pod-layout/entrypoints';
+import { attachableStream, chosenStreamModes } from '@rkt/pod-layout/streams';
+import type { ImageManifest } from '@rkt/spec/image-manifest';
+import type { PodManifest } from '@rkt/spec/pod-manifest';
+
 import type { AppRequest, LaunchFlags, PrepareFlags, PullPolicy } from '../cli/requests.ts';
 import { PrepareError } from './errors.ts';
 
@@ -43,6 +49,23 @@ export function checkNetwork({ net, mdsRegister }: LaunchFlags, forwardsPorts: b
   if (mdsRegister && names.includes('none')) {
     throw refuse(
       "--mds-register flag does not work with --net=none. Please use 'host', 'default' or an equivalent network",
+    );
+  }
+}
+
+/**
+ * Before the pod starts, or is even made: whether its stage1 can do what its apps want for their streams.
+ * @throws PrepareError `not-supported` for streams to attach to
+ */
+export function checkStreams({ apps }: Pick<PodManifest, 'apps'>, stage1: ImageManifest): void {
+  if (hasEntryPoint(stage1.annotations, 'attach')) return;
+  for (const { name, annotations } of apps) {
+    const found = attachableStream(chosenStreamModes(annotations));
+    if (found === undefined) continue;
+    throw new PrepareError(
+      'not-supported',
+      `app ${quote(name)}: ${found.stream} mode ${quote(found.mode)} needs a stage1 that can be attached to, and ${stage1.name} cannot`,
+      { hint: 'use another stage1 image, or the modes interactive and null' },
     );
   }
 }

@@ -2,6 +2,7 @@
 // Runs in stage0.
 
 import { closeSync, mkdirSync, openSync, readSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import path from 'node:path';
 
 import { createLogger, type Logger, writeStderr } from '@rkt/diagnostics/logger';
@@ -13,23 +14,35 @@ import type { AppRequest, Invocation, PodDescription, PrepareFlags } from '../cl
 import { resolveDataDir } from '../config/data-dir.ts';
 import { loadConfig } from '../config/load.ts';
 import { fetchContext, type FetchContext, findImage } from '../fetch/finder.ts';
-import { overlayUsable } from '../launch/overlay-use.ts';
+import { mappedTreesUsable, overlayUsable } from '../launch/overlay-use.ts';
 import { rktGroupId } from '../launch/rkt-group.ts';
 import { duringAsync } from '../pod/context.ts';
 import { createPod, type LockedPod } from '../pod/pod.ts';
+import type { SecondThread } from '../treestore/second-thread.ts';
 import { pullPolicy } from './checks.ts';
 import { preparePod } from './prepare.ts';
 import { findStage1Image } from './stage1-image.ts';
 
+/** What the commands that make pods want beyond their flags. */
+export interface NewPodOptions {
+  /** Gets the UUID as soon as the directory exists. */
+  readonly announce?: (uuid: string) => void;
+  /** The pod is to survive a power failure; the caller syncs. */
+  readonly durable?: boolean;
+}
+
 /**
- * A prepared pod, locked by this process, still in `prepare`. `announce` gets the UUID as soon as the directory exists.
- * On failure the lock is gone and the pod stays behind as an aborted prepare, which gc removes.
+ * A prepared pod, locked by this process, still in `prepare`. On failure the lock is gone and the pod stays behind as an
+ * aborted prepare, which gc removes.
  */
 export async function newPod(
   { global, flags, apps, env }: Invocation<PrepareFlags & PodDescription>,
   logger: Logger,
-  announce: (uuid: string) => void = () => undefined,
+  { announce, durable = false }: NewPodOptions = {},
 ): Promise<LockedPod> {
+  using threads = new DisposableStack();
+  // Where there is something to copy for sure, it comes to be while images are looked up.
+  const early = flags.noOverlay ? threads.use(await secondThread()) : undefined;
   const config = loadConfig(global);
   const data = await resolveDataDir(global, config);
   const fetch = fetchContext({ data, config, global, env, limits: flags.limits });
@@ -39,16 +52,19 @@ export async function newPod(
   if (global.debug && rktGroupId() === undefined) {
     logger.info('group "rkt" not found, will use default gid when rendering images');
   }
-  // An overlay shows files with the owners they have in the tree store; a pod with users of its own needs copies.
-  const overlay = !flags.noOverlay && !flags.privateUsers && overlayUsable(data);
+  const overlay =
+    !flags.noOverlay &&
+    overlayUsable(data) &&
+    (!flags.privateUsers || mappedTreesUsable(data, (line) => logger.debug(line)));
   const pod = createPod(data, newUuid(randomBytes()));
-  announce(pod.uuid);
+  announce?.(pod.uuid);
   const shared = holdPrepareLock(data);
   try {
     const context = {
       data,
       store: fetch.store,
       treeStore: fetch.treeStore,
+      second: overlay ? undefined : (early ?? threads.use(await secondThread())),
       logger: createLogger({
         prefix: 'stage0',
         debug: global.debug,
@@ -58,7 +74,7 @@ export async function newPod(
       }),
     };
     await duringAsync('error setting up stage0', () =>
-      preparePod(pod.dir, { flags, apps: found, stage1, overlay, env }, context),
+      preparePod(pod.dir, { flags, apps: found, stage1, overlay, durable, env }, context),
     );
   } catch (error) {
     pod.lock.release();
@@ -68,6 +84,13 @@ export async function newPod(
     fetch.store.close();
   }
   return pod;
+}
+
+// Where there is a processor for it.
+async function secondThread(): Promise<SecondThread | undefined> {
+  if (availableParallelism() === 1) return undefined;
+  const { SecondThread: Thread } = await import('../treestore/second-thread.ts');
+  return new Thread();
 }
 
 // The kernel's own source: loading node's crypto for sixteen bytes costs 6 ms.

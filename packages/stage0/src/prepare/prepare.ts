@@ -5,7 +5,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 
 import type { Logger } from '@rkt/diagnostics/logger';
 import type { DataDir } from '@rkt/pod-layout/data-dir';
-import type { UidRange } from '@rkt/pod-layout/files';
+import { hostFiles } from '@rkt/pod-layout/entrypoints';
 import {
   appsInfoDir,
   overlayPreparedMark,
@@ -26,8 +26,10 @@ import { parsePodManifest, serializePodManifest } from '@rkt/spec/pod-manifest';
 import type { AppRequest, PodDescription, PrepareFlags } from '../cli/requests.ts';
 import { during, duringAsync } from '../pod/context.ts';
 import type { ImageStore } from '../store/store.ts';
+import type { SecondThread } from '../treestore/second-thread.ts';
 import type { TreeStore } from '../treestore/tree-store.ts';
-import { checkPlatform, prepareAppImage, shiftOf } from './app-image.ts';
+import { type AppImageTarget, checkPlatform, copyOf, prepareAppImage } from './app-image.ts';
+import { checkStreams } from './checks.ts';
 import { linkImages } from './image-links.ts';
 import { checkGivenManifest, generateManifest } from './pod-manifest.ts';
 import { allocateUidRange } from './uid-range.ts';
@@ -38,6 +40,8 @@ export interface PodRequest {
   readonly apps: readonly { readonly request: AppRequest; readonly key: ImageKey }[];
   readonly stage1: ImageKey;
   readonly overlay: boolean;
+  /** It is to survive a power failure: whoever asks syncs when it is prepared. */
+  readonly durable: boolean;
   readonly env: Readonly<Record<string, string>>;
 }
 
@@ -46,6 +50,8 @@ export interface PrepareContext {
   readonly data: DataDir;
   readonly store: ImageStore;
   readonly treeStore: TreeStore;
+  /** Takes part in copies, for pods without overlay. */
+  readonly second: SecondThread | undefined;
   /** Speaks as `stage0`. */
   readonly logger: Logger;
 }
@@ -53,15 +59,19 @@ export interface PrepareContext {
 /** Images of the pod's apps, by app name. */
 type PodApps = readonly { readonly name: string; readonly key: ImageKey }[];
 
+/** How files get into a pod without overlay. */
+type PodFiles = Pick<AppImageTarget, 'privateUsers' | 'second' | 'durable'>;
+
 /** Fills the pod directory. The pod is complete once its manifest is there. */
 export async function preparePod(pod: PodDir, request: PodRequest, context: PrepareContext): Promise<void> {
   const privateUsers = request.flags.privateUsers ? allocateUidRange(context.data, pod) : undefined;
   mkdirSync(appsInfoDir(pod), { mode: POD_DIR_MODE });
-  await duringAsync('error preparing stage1', () => prepareStage1(pod, request, privateUsers, context));
+  const files = { privateUsers, second: context.second, durable: request.durable };
+  await duringAsync('error preparing stage1', () => prepareStage1(pod, request, files, context));
   const { text, apps } = podManifest(request, context);
   for (const { name, key } of apps) {
     await duringAsync(`error preparing image ${key}`, () =>
-      prepareApp(pod, name, key, request, privateUsers, context),
+      prepareApp(pod, name, key, request, files, context),
     );
   }
   if (!request.overlay) linkImages(stage1Rootfs(pod), apps);
@@ -72,7 +82,7 @@ export async function preparePod(pod: PodDir, request: PodRequest, context: Prep
 async function prepareStage1(
   pod: PodDir,
   { stage1, overlay }: PodRequest,
-  privateUsers: UidRange | undefined,
+  files: PodFiles,
   { store, treeStore, logger }: PrepareContext,
 ): Promise<void> {
   logger.debug('Preparing stage1');
@@ -80,7 +90,11 @@ async function prepareStage1(
   mkdirSync(stage1Dir(pod), { mode: POD_DIR_MODE });
   logger.debug('Writing image manifest');
   writeFileSync(stage1ManifestFile(pod), store.readManifestText(stage1), { mode: POD_FILE_MODE });
-  if (!overlay) await treeStore.copyRootfs(tree.id, stage1Rootfs(pod), shiftOf(privateUsers));
+  if (!overlay) {
+    // What the host alone runs it can run from the tree, as it does with `enter`; the pod sees links that lead nowhere.
+    const linked = new Set(hostFiles(store.readManifest(stage1).annotations));
+    await treeStore.copyRootfs(tree.id, stage1Rootfs(pod), { ...copyOf(files), linked }, files.second);
+  }
   writeFileSync(stage1TreeIdFile(pod), tree.id, { mode: POD_FILE_MODE });
 }
 
@@ -89,23 +103,26 @@ async function prepareApp(
   name: string,
   key: ImageKey,
   { overlay }: PodRequest,
-  privateUsers: UidRange | undefined,
+  files: PodFiles,
   { store, treeStore, logger }: PrepareContext,
 ): Promise<void> {
   logger.debug(`Loading image ${key}`);
   checkPlatform(store.readManifest(key));
   logger.debug('Writing image manifest');
-  await prepareAppImage({ pod, treeStore, overlay, privateUsers }, name, key, store.readManifestText(key));
+  await prepareAppImage({ pod, treeStore, overlay, ...files }, name, key, store.readManifestText(key));
 }
 
 function podManifest(request: PodRequest, { store }: PrepareContext): { text: string; apps: PodApps } {
   const file = request.flags.podManifest;
+  const stage1 = store.readManifest(request.stage1);
   if (file !== undefined) {
     const text = during('error reading pod manifest', () => readFileSync(file, 'utf8'));
     const manifest = during('error unmarshaling pod manifest', () => parsePodManifest(text));
+    checkStreams(manifest, stage1);
     return { text, apps: checkGivenManifest(manifest, store) };
   }
   const manifest = generateManifest(request, store);
+  checkStreams(manifest, stage1);
   return {
     text: serializePodManifest(manifest),
     apps: manifest.apps.map(({ name, image }) => ({ name, key: image.id })),

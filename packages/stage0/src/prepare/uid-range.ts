@@ -1,16 +1,14 @@
 // Gives each pod with user namespaces a range of user ids that no other pod of the data directory has (contract stage1
 // 2.25). Runs in stage0, while a pod is prepared.
 
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import path from 'node:path';
+import { writeFileSync } from 'node:fs';
 
-import { hasCode } from '@rkt/diagnostics/rkt-error';
 import { lockFile } from '@rkt/linux/file-lock';
 import { type DataDir, uidRangesLockFile } from '@rkt/pod-layout/data-dir';
 import { parseUidRange, printUidRange, UID_RANGE_COUNT, type UidRange } from '@rkt/pod-layout/files';
-import { POD_DIRECTORIES } from '@rkt/pod-layout/lifecycle';
-import { POD_FILE_MODE, type PodDir, podStateDir, privateUsersFile } from '@rkt/pod-layout/pod-paths';
+import { POD_FILE_MODE, type PodDir, privateUsersFile } from '@rkt/pod-layout/pod-paths';
 
+import { recordsOfPods } from '../pod/all-pods.ts';
 import { PrepareError } from './errors.ts';
 
 /** Ranges are multiples of their size; the first belongs to the host, and the top bit of an id stays 0. */
@@ -22,7 +20,11 @@ const SLOTS = 0x7fff;
  */
 export function allocateUidRange(data: DataDir, pod: PodDir, random: () => number = Math.random): UidRange {
   using _lock = lockFile(uidRangesLockFile(data), { exclusive: true, wait: true, create: true, mode: 0o660 });
-  const taken = new Set(rangesOf(data).map(({ shift }) => Math.floor(shift / UID_RANGE_COUNT)));
+  const taken = new Set(
+    recordsOfPods(data, privateUsersFile, parseUidRange).map(({ shift }) =>
+      Math.floor(shift / UID_RANGE_COUNT),
+    ),
+  );
   const start = Math.floor(random() * SLOTS);
   for (let tried = 0; tried < SLOTS; tried += 1) {
     const slot = 1 + ((start + tried) % SLOTS);
@@ -34,25 +36,4 @@ export function allocateUidRange(data: DataDir, pod: PodDir, random: () => numbe
   throw new PrepareError('not-supported', 'every range of user ids is in use', {
     hint: 'remove pods with rkt gc',
   });
-}
-
-function rangesOf(data: DataDir): UidRange[] {
-  return POD_DIRECTORIES.flatMap((state) => {
-    const directory = podStateDir(data, state);
-    return orNothing(() => readdirSync(directory)).flatMap((name) =>
-      orNothing(() => [
-        parseUidRange(readFileSync(privateUsersFile(path.join(directory, name) as PodDir), 'utf8')),
-      ]),
-    );
-  });
-}
-
-// Pods come and go; most have no range.
-function orNothing<T>(read: () => T[]): T[] {
-  try {
-    return read();
-  } catch (error) {
-    if (hasCode(error, 'ENOENT') || hasCode(error, 'ENOTDIR') || hasCode(error, 'bad-file')) return [];
-    throw error;
-  }
 }

@@ -25,12 +25,12 @@ export class XattrWriter {
   }
 
   /** Whether {@link set} would do anything. */
-  wants({ xattrs }: TarEntry): boolean {
+  wants({ xattrs }: Pick<TarEntry, 'xattrs'>): boolean {
     return xattrs !== undefined && [...xattrs.keys()].some(keepsXattr);
   }
 
   /** Sets them on the open file. @throws KernelError */
-  set(fd: number, path: BytePath, { xattrs }: TarEntry): void {
+  set(fd: number, path: BytePath, { xattrs }: Pick<TarEntry, 'xattrs'>): void {
     for (const [name, value] of xattrs ?? []) {
       if (keepsXattr(name)) this.#setOne(fd, path, name, value);
     }

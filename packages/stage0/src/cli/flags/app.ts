@@ -1,7 +1,7 @@
 // Flags that follow an image and change its app (contract stage0 8.3, column A). Pure; runs in stage0.
 
 import { quote } from '@rkt/diagnostics/quote';
-import { RKT_EXPERIMENT_ATTACH } from '@rkt/pod-layout/environment';
+import { INPUT_MODES, OUTPUT_MODES, type StreamName } from '@rkt/pod-layout/streams';
 import type { Mount } from '@rkt/spec/mount';
 
 import { badValue, CliError } from '../errors.ts';
@@ -93,14 +93,11 @@ function groupIds(previous: readonly number[] | undefined, text: string): readon
   return [...(previous ?? []), ...ids];
 }
 
-function streamFlag(
-  stream: 'stdin' | 'stdout' | 'stderr',
-  modes: readonly string[],
-): Flag<string | undefined> {
+function streamFlag(stream: StreamName, modes: readonly string[]): Flag<string | undefined> {
+  const verb = stream === 'stdin' ? 'comes from' : 'goes to';
   return {
-    ...optionalTextFlag(`Where ${stream} of the app is connected`, modes.join('|'), {
-      hidden: true,
-      experiment: RKT_EXPERIMENT_ATTACH,
+    ...optionalTextFlag(`What ${stream} of the app ${verb}; ${modes[0]} by default`, modes.join('|'), {
+      complete: modes,
     }),
     set: (_previous, text) => {
       if (!modes.includes(text)) throw badValue(`invalid ${stream} mode ${quote(text)}`);
@@ -108,8 +105,6 @@ function streamFlag(
     },
   };
 }
-
-const OUTPUT_MODES = ['log', 'null', 'stream', 'tty'];
 
 const capabilities = (describe: string, hint?: string): Flag<readonly string[]> =>
   commaListFlag(describe, 'LIST', {
@@ -194,7 +189,7 @@ export const APP_FLAGS: AppTable = {
   'user-annotation': mapFlag('Annotation of the app for your own use', anyPair),
   'user-label': mapFlag('Label of the app for your own use', anyPair),
   signature: signatureFlag,
-  stdin: streamFlag('stdin', ['null', 'stream', 'tty']),
+  stdin: streamFlag('stdin', INPUT_MODES),
   stdout: streamFlag('stdout', OUTPUT_MODES),
   stderr: streamFlag('stderr', OUTPUT_MODES),
 };

@@ -1,4 +1,4 @@
-// Commands on pods that exist already: list, status, enter, logs, stop, rm, gc, export, cat-manifest. Runs in stage0.
+// Commands on pods that exist already: list, status, enter, attach, logs, stop, rm, gc, export, cat-manifest. Runs in stage0.
 
 import { quote } from '@rkt/diagnostics/quote';
 
@@ -18,6 +18,7 @@ import {
 import { present } from '../flags/app.ts';
 import { formatFlag, parseFormat } from '../flags/format.ts';
 import type {
+  AttachFlags,
   CatManifestFlags,
   EnterFlags,
   ExportFlags,
@@ -139,6 +140,36 @@ export const enter: CommandSpec = command({
   build: (values): EnterFlags => present({ app: values.app }),
   acceptsWords: (words) => words.length >= 1,
   load: () => import('../../commands/enter.ts'),
+});
+
+/** rkt attach */
+export const attach: CommandSpec = command({
+  usage: ['attach [--app=APPNAME] [--mode=MODE] UUID'],
+  description: [
+    'Connects to the streams or the terminal of an app that was run with --stdin, --stdout or --stderr of mode stream or tty.',
+    'Modes: auto, for all there is; list, to print what there is; or some of stdin, stdout, stderr, tty, tty-in and tty-out, separated by commas.',
+    'Nothing that was written before is shown. Several can be attached at the same time. On a terminal, ctrl-p ctrl-q leaves the app to itself; it goes on.',
+    UUIDS,
+  ],
+  examples: [
+    ['attach 0f746094', 'everything the app offers'],
+    ['attach --app=web --mode=stdout,stderr 0f746094', 'its output only'],
+    ['attach --mode=list 0f746094', 'what it offers'],
+  ],
+  needsRoot: true,
+  words: ['running-pod'],
+  flags: {
+    app: appFlag,
+    mode: {
+      ...optionalTextFlag('What to attach to', 'MODE', {
+        complete: ['auto', 'list', 'stdin', 'stdout', 'stderr', 'tty', 'tty-in', 'tty-out'],
+      }),
+      defaultDescription: 'auto',
+    },
+  },
+  build: (values): AttachFlags => ({ mode: values.mode ?? 'auto', ...present({ app: values.app }) }),
+  acceptsWords: (words) => words.length === 1,
+  load: () => import('../../commands/attach.ts'),
 });
 
 const since: Flag<number | undefined> = {

@@ -4,8 +4,9 @@ import { writeFileSync } from 'node:fs';
 
 import { createLogger, type Logger } from '@rkt/diagnostics/logger';
 import { openKernel } from '@rkt/linux/libc';
+import { INSECURE_LIMITS_ANNOTATION } from '@rkt/pod-layout/entrypoints';
 import { stage1Rootfs } from '@rkt/pod-layout/pod-paths';
-import { appRootfs, createdMark } from '@rkt/pod-layout/stage1-paths';
+import { appDir, appRootfs, createdMark } from '@rkt/pod-layout/stage1-paths';
 import type { ImageKey } from '@rkt/spec/image-id';
 import type { RuntimeApp } from '@rkt/spec/pod-manifest';
 
@@ -24,6 +25,7 @@ import { fetchContext, type FetchContext, findImage } from '../../fetch/finder.t
 import { linkMtab } from '../../launch/mtab.ts';
 import { mountApp } from '../../launch/pod-mounts.ts';
 import { rktGroupId } from '../../launch/rkt-group.ts';
+import { labelFiles, mountLabel } from '../../launch/selinux.ts';
 import { PodError } from '../../pod/errors.ts';
 import { usesOverlay } from '../../pod/record.ts';
 import { checkPlatform, prepareAppImage } from '../../prepare/app-image.ts';
@@ -41,7 +43,7 @@ export async function run(invocation: Invocation<NoFlags>): Promise<number> {
     const key = await findImage(fetch, request.image, { pullPolicy: 'never', dependencies: true });
     using sandbox = lockSandbox(pod);
     requireReady(sandbox.pod);
-    const app = newApp(sandbox, request, key, fetch);
+    const app = newApp(sandbox, request, key, fetch, global.insecure.limits);
     const logger = createLogger({ prefix: command, debug: global.debug });
     await addApp(sandbox, app, fetch, { logger, call: { app: app.name, debug: global.debug, env } });
     return 0;
@@ -65,6 +67,7 @@ function newApp(
   request: AppRequest,
   key: ImageKey,
   { store }: FetchContext,
+  insecureLimits: boolean,
 ): RuntimeApp {
   const image = store.readManifest(key);
   checkPlatform(image);
@@ -75,7 +78,13 @@ function newApp(
     callerGid: process.getgid?.() ?? 0,
   });
   if (manifest.apps.some(({ name }) => name === app.name)) throw duplicateApp(app.name);
-  return app;
+  return insecureLimits ? withoutLimits(app) : app;
+}
+
+// stage1 reads it in the pod's manifest: there is no other way to it (contract stage1 1.6).
+function withoutLimits(app: RuntimeApp): RuntimeApp {
+  const others = (app.annotations ?? []).filter(({ name }) => name !== INSECURE_LIMITS_ANNOTATION);
+  return { ...app, annotations: [...others, { name: INSECURE_LIMITS_ANNOTATION, value: 'true' }] };
 }
 
 // The image first, then the manifest, then stage1: an app that is not complete is deleted, now or by the next that has
@@ -94,9 +103,18 @@ async function addApp(
   try {
     {
       using _shared = holdPrepareLock(pod.data);
-      const target = { pod: pod.dir, treeStore, overlay, privateUsers: undefined };
+      const target = {
+        pod: pod.dir,
+        treeStore,
+        overlay,
+        privateUsers: undefined,
+        second: undefined,
+        durable: false,
+      };
       await prepareAppImage(target, name, image.id, store.readManifestText(image.id));
     }
+    const label = overlay ? undefined : mountLabel(pod.dir);
+    if (label !== undefined) labelFiles(kernel, [appDir(root, name)], label);
     if (overlay) mountApp(pod.dir, root, name, { kernel, data: pod.data, groupId: rktGroupId() ?? -1 });
     linkMtab(kernel, appRootfs(root, name), 0);
     const apps = [...manifest.apps, app];

@@ -1,7 +1,5 @@
 // `rkt app sandbox` (contract stage0 8.20). Runs in stage0, which becomes stage1.
 
-import { writeFileSync } from 'node:fs';
-
 import { createLogger } from '@rkt/diagnostics/logger';
 import { supportsMutablePods } from '@rkt/pod-layout/entrypoints';
 
@@ -10,6 +8,7 @@ import type { Invocation, SandboxFlags } from '../../cli/requests.ts';
 import { launchPod } from '../../launch/launch.ts';
 import { PodError } from '../../pod/errors.ts';
 import { movePod } from '../../pod/pod.ts';
+import { saveUuid } from '../../pod/uuid-file.ts';
 import { readStage1Annotations } from '../../pod/summary.ts';
 import { newPod } from '../../prepare/new-pod.ts';
 
@@ -30,9 +29,10 @@ export async function run(invocation: Invocation<SandboxFlags>): Promise<number>
 async function launchSandbox(invocation: Invocation<SandboxFlags>): Promise<number> {
   const { command, global, flags, env } = invocation;
   const logger = createLogger({ prefix: command, debug: global.debug });
-  const pod = await newPod(invocation, logger, (uuid) => {
-    if (flags.uuidFileSave !== undefined) writeFileSync(flags.uuidFileSave, uuid, { mode: 0o644 });
-  });
+  const announce = (uuid: string): void => {
+    if (flags.uuidFileSave !== undefined) saveUuid(flags.uuidFileSave, uuid);
+  };
+  const pod = await newPod(invocation, logger, { announce });
   if (!supportsMutablePods(readStage1Annotations(pod.dir))) {
     throw new PodError('stage1', 'stage1 does not support mutable pods', {
       hint: 'use a stage1 image with the entry points app/add, app/rm, app/start and app/stop',

@@ -58,6 +58,7 @@ export interface TestImageOptions {
   readonly config?: Partial<OciConfig>;
   readonly run?: Partial<OciRunConfig>;
   readonly legacy?: LegacyImage;
+  readonly isStage1?: boolean;
   readonly compression?: OciLayer['compression'];
   /** Instead of the true digests of the layers' contents. */
   readonly diffIds?: readonly string[];
@@ -114,6 +115,7 @@ export function testImage(tars: readonly Buffer[], options: TestImageOptions = {
       compression,
     })),
     ...(options.legacy !== undefined && { legacy: options.legacy }),
+    ...(options.isStage1 !== undefined && { isStage1: options.isStage1 }),
     opened,
     blobs,
     openLayer: ({ digest }) => {
