@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 
 import type { App } from '@rkt/spec/app';
 
-import { boundingSet, DEFAULT_CAPABILITIES, REMOVE_SET, RETAIN_SET } from './capabilities.ts';
+import { boundingSet, DEFAULT_CAPABILITIES, REMOVE_SET, RETAIN_SET, unknownRemoved } from './capabilities.ts';
 
 function appWith(...isolators: [string, string[]][]): App {
   return {
@@ -39,6 +39,15 @@ describe('capability bounding set', () => {
 
   it('is empty when everything is removed', () => {
     assert.deepEqual(boundingSet(appWith([REMOVE_SET, [...DEFAULT_CAPABILITIES]])), []);
+  });
+
+  it('has no names that nobody knows', () => {
+    assert.throws(() => boundingSet(appWith([RETAIN_SET, ['CAP_KILL', 'CAP_FLY']])), {
+      message: 'unknown capability "CAP_FLY"',
+    });
+    const app = appWith([REMOVE_SET, ['CAP_KILL', 'CAP_FLY']]);
+    assert.equal(boundingSet(app).length, 13);
+    assert.deepEqual(unknownRemoved(app), ['CAP_FLY']);
   });
 
   it('refuses sets of both kinds', () => {

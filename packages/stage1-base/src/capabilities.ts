@@ -1,5 +1,7 @@
 // The capability bounding set of an app, from its isolators (contract 2.18). Pure; runs in stage1, on the host.
 
+import { quote } from '@rkt/diagnostics/quote';
+import { capabilityNumber } from '@rkt/linux/constants';
 import type { App } from '@rkt/spec/app';
 
 import { Stage1Error } from './errors.ts';
@@ -29,8 +31,7 @@ export const DEFAULT_CAPABILITIES: readonly string[] = [
 
 /**
  * Names of the capabilities the app may ever hold, upper case, without repeats; empty when all are removed.
- * Names the kernel does not know are kept: what they mean is up to whoever applies them.
- * @throws Stage1Error `bad-capabilities` when sets of both kinds are given
+ * @throws Stage1Error `bad-capabilities` when sets of both kinds are given, or an unknown one is to be retained
  */
 export function boundingSet(app: App): readonly string[] {
   const retained = setsOf(app, RETAIN_SET);
@@ -38,10 +39,20 @@ export function boundingSet(app: App): readonly string[] {
   if (retained.length > 0 && removed.length > 0) {
     throw new Stage1Error('bad-capabilities', `cannot have both ${RETAIN_SET} and ${REMOVE_SET}`);
   }
+  const unknown = retained.flat().find(isUnknown);
+  if (unknown !== undefined)
+    throw new Stage1Error('bad-capabilities', `unknown capability ${quote(unknown)}`);
   if (retained.length > 0) return [...new Set(retained.flat())];
   const taken = new Set(removed.flat());
   return DEFAULT_CAPABILITIES.filter((name) => !taken.has(name));
 }
+
+/** Capabilities that the app shall not have, and that nobody has. */
+export function unknownRemoved(app: App): string[] {
+  return setsOf(app, REMOVE_SET).flat().filter(isUnknown);
+}
+
+const isUnknown = (name: string): boolean => capabilityNumber(name) === undefined;
 
 function setsOf(app: App, isolator: string): string[][] {
   return (app.isolators ?? [])

@@ -11,9 +11,13 @@ export type Stage1ErrorCode =
   | 'bad-volume'
   | 'cgroup'
   | 'executable-not-found'
+  | 'mount-failed'
+  | 'no-such-app'
   | 'pod-invalid'
   | 'pod-unreadable'
-  | 'unknown-user';
+  | 'process-gone'
+  | 'unknown-user'
+  | 'unsupported';
 
 /** A failure of stage1: the message names the object, the code its kind. */
 export class Stage1Error extends RktError<Stage1ErrorCode> {}

@@ -254,6 +254,17 @@ export function removePodCgroup({ directories }: PodCgroup): void {
   for (const { path } of directories) removeCgroup(path);
 }
 
+/**
+ * Ends what is left of a pod, and removes the cgroup that `run` recorded, if it did.
+ * @throws LinuxError `cgroup-busy` when a cgroup does not go away
+ */
+export function endPod(pod: PodDir): void {
+  const cgroup = findPodCgroup(pod);
+  if (cgroup === undefined) return;
+  killPod(cgroup);
+  removePodCgroup(cgroup);
+}
+
 function readOptional(file: string): string | undefined {
   try {
     return readFileSync(file, 'utf8');

@@ -81,6 +81,20 @@ export function readPod(directory: string, readers: ManifestReaders): LoadedPod 
   return { dir, stage1, manifest, apps };
 }
 
+/** The one app of a pod, for flavours that run no more. @throws Stage1Error `unsupported` with `refusal` */
+export function onlyApp({ apps }: Pick<LoadedPod, 'apps'>, refusal: string): LoadedApp {
+  const [app] = apps;
+  if (app === undefined || apps.length > 1) throw new Stage1Error('unsupported', refusal);
+  return app;
+}
+
+/** The app of that name, or the first one without a name. @throws Stage1Error `no-such-app` */
+export function appNamed({ apps }: Pick<LoadedPod, 'apps'>, name: string | undefined): LoadedApp {
+  const app = name === undefined ? apps[0] : apps.find((candidate) => candidate.name === name);
+  if (app === undefined) throw new Stage1Error('no-such-app', `no app ${quote(name ?? '')} in the pod`);
+  return app;
+}
+
 function readManifest<Manifest>(file: string, what: string, parse: (text: string) => Manifest): Manifest {
   let text: string;
   try {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 
-import { noNewPrivileges, seccompFilter } from './seccomp.ts';
+import { noNewPrivileges, seccompFilter, unknownSeccompNames } from './seccomp.ts';
 import { DEFAULT_BLACKLIST, DEFAULT_WHITELIST, OLD_WHITELIST, SYSTEMD_GROUPS } from './seccomp-sets.ts';
 
 type Filter = ReturnType<typeof seccompFilter>;
@@ -39,6 +39,18 @@ describe('seccomp isolators', () => {
       assert.deepEqual(remove([`@systemd/${group}`])?.calls, calls);
     }
     assert.deepEqual(retain(['@nobody/nothing', '@systemd/none', '@', 'read', 'read'])?.calls, ['read']);
+  });
+  it('are never no filter by mistake, and have an errno that there is', () => {
+    assert.throws(
+      () => retain(['@nobody/nothing']),
+      /seccomp-retain-set has no name that rkt knows: @nobody/,
+    );
+    assert.throws(() => remove(['read'], 'ENOSUCH'), /not the name of an error: "ENOSUCH"/);
+  });
+  it('tell which of their names mean nothing', () => {
+    const set = ['read', 'socketcall', 'mount2', '@rkt/default-whitelist', '@systemd/none', '@appc.io/all'];
+    const isolators = [{ name: 'os/linux/seccomp-remove-set', value: { set } }];
+    assert.deepEqual(unknownSeccompNames({ isolators } as never), ['mount2', '@systemd/none']);
   });
   it('are one at most', () => {
     const two = ['retain', 'remove'].map((kind) => ({

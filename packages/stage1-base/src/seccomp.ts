@@ -17,6 +17,7 @@ import {
   SYSTEMD_GROUPS,
 } from './seccomp-sets.ts';
 import type { CallVerdicts, Verdict } from './seccomp-program.ts';
+import { I386_CALLS, X86_64_CALLS } from './syscall-numbers.ts';
 
 const RETAIN_SET = 'os/linux/seccomp-retain-set';
 const REMOVE_SET = 'os/linux/seccomp-remove-set';
@@ -43,7 +44,7 @@ interface SetValue {
 
 /**
  * The filter of an app, undefined for none.
- * @throws Stage1Error `bad-seccomp` for several isolators
+ * @throws Stage1Error `bad-seccomp` for several isolators, and for what would be no filter, or another than is asked for
  */
 export function seccompFilter({ isolators = [] }: Pick<App, 'isolators'>): SeccompFilter | undefined {
   const sets = isolators.filter(({ name }) => name === RETAIN_SET || name === REMOVE_SET);
@@ -52,8 +53,15 @@ export function seccompFilter({ isolators = [] }: Pick<App, 'isolators'>): Secco
   if (sets.length > 1) throw new Stage1Error('bad-seccomp', 'too many seccomp isolators specified');
   const { set = [], errno } = isolator.value as SetValue;
   const refusal = errno === undefined || errno === '' ? {} : { errno };
+  if (refusal.errno !== undefined) knownErrno(refusal.errno);
   if (isolator.name === RETAIN_SET) {
-    return set.includes('@appc.io/all') ? undefined : { mode: 'allow', calls: expand(set), ...refusal };
+    if (set.includes('@appc.io/all')) return undefined;
+    const calls = expand(set);
+    // systemd takes an empty list for no filter.
+    if (calls.length === 0) {
+      throw new Stage1Error('bad-seccomp', `${RETAIN_SET} has no name that rkt knows: ${set.join(', ')}`);
+    }
+    return { mode: 'allow', calls, ...refusal };
   }
   if (!set.includes('@appc.io/empty')) return { mode: 'deny', calls: expand(set), ...refusal };
   return 'errno' in refusal ? { mode: 'allow', calls: whitelist('rkt'), ...refusal } : defaultFilter();
@@ -70,17 +78,32 @@ function whitelist(scope: string): readonly string[] {
   return scope === 'rkt' && arm ? [...DEFAULT_WHITELIST, ...ARM_WHITELIST] : DEFAULT_WHITELIST;
 }
 
+/** Names in the seccomp isolators of an app that mean nothing: sets, and system calls, that nobody has. */
+export function unknownSeccompNames({ isolators = [] }: Pick<App, 'isolators'>): string[] {
+  const entries = isolators
+    .filter(({ name }) => name === RETAIN_SET || name === REMOVE_SET)
+    .flatMap(({ value }) => (value as SetValue).set ?? []);
+  return entries.filter((entry) =>
+    entry.startsWith('@')
+      ? !['@appc.io/all', '@appc.io/empty'].includes(entry) && expansion(entry) === undefined
+      : !X86_64_CALLS.has(entry) && !I386_CALLS.has(entry),
+  );
+}
+
 // Names without a known expansion are dropped, as rkt does.
 function expand(entries: readonly string[]): string[] {
-  const calls = entries.flatMap((entry) => {
-    if (!entry.startsWith('@')) return [checkedName(entry)];
-    const [, scope = '', name = ''] = /^@([^/]+)\/(.+)$/.exec(entry) ?? [];
-    if (scope === 'systemd') return Object.hasOwn(SYSTEMD_GROUPS, name) ? (SYSTEMD_GROUPS[name] ?? []) : [];
-    if (scope !== 'docker' && scope !== 'rkt') return [];
-    if (name === 'default-whitelist') return whitelist(scope);
-    return name === 'default-blacklist' ? DEFAULT_BLACKLIST : [];
-  });
+  const calls = entries.flatMap((entry) =>
+    entry.startsWith('@') ? (expansion(entry) ?? []) : [checkedName(entry)],
+  );
   return [...new Set(calls)];
+}
+
+function expansion(entry: string): readonly string[] | undefined {
+  const [, scope = '', name = ''] = /^@([^/]+)\/(.+)$/.exec(entry) ?? [];
+  if (scope === 'systemd') return Object.hasOwn(SYSTEMD_GROUPS, name) ? SYSTEMD_GROUPS[name] : undefined;
+  if (scope !== 'docker' && scope !== 'rkt') return undefined;
+  if (name === 'default-whitelist') return whitelist(scope);
+  return name === 'default-blacklist' ? DEFAULT_BLACKLIST : undefined;
 }
 
 // A unit file takes these names: nothing in them may mean anything else there.

@@ -6,6 +6,7 @@ import path from 'node:path';
 
 import { quote } from '@rkt/diagnostics/quote';
 import { DOCKER_REPOSITORY_ANNOTATION } from '@rkt/pod-layout/entrypoints';
+import type { UidRange } from '@rkt/pod-layout/files';
 import { SHARED_VOLUMES_MODE, sharedVolume, sharedVolumesDir } from '@rkt/pod-layout/pod-paths';
 import type { PodDir } from '@rkt/pod-layout/pod-paths';
 import type { Volume } from '@rkt/spec/volume';
@@ -91,17 +92,24 @@ export function volumeSource(pod: PodDir, { kind, source, name }: Volume): strin
 }
 
 /**
- * Makes the directory of an empty volume with exactly the owner and mode the manifest asks for; `shift` is that of a pod
- * with users of its own, as which the owner is meant.
- * @throws Stage1Error `bad-volume` for a mode that is not octal
+ * Makes the directory of an empty volume with exactly the owner and mode the manifest asks for; `users` are those of a pod
+ * that has its own, of which the owner is one.
+ * @throws Stage1Error `bad-volume` for a mode that is not octal, and for an owner that is none of the pod's
  */
 export function createEmptyVolume(
   pod: PodDir,
   { name, mode = '0755', uid = 0, gid = 0 }: Volume,
-  shift = 0,
+  users: UidRange | undefined,
 ): void {
   if (!/^[0-7]{1,5}$/.test(mode)) {
     throw new Stage1Error('bad-volume', `invalid mode ${quote(mode)} for volume ${quote(name)}`);
+  }
+  const { shift, count } = users ?? { shift: 0, count: Infinity };
+  if (uid >= count || gid >= count) {
+    throw new Stage1Error(
+      'bad-volume',
+      `volume ${quote(name)}: uid ${uid} or gid ${gid} are out of range ${count}`,
+    );
   }
   const parent = sharedVolumesDir(pod);
   mkdirSync(parent, { recursive: true, mode: SHARED_VOLUMES_MODE });

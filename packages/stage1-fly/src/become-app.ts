@@ -1,30 +1,32 @@
 // From a loaded pod to its one app, in this very process (contract 3). Runs on the host with rkt's pid.
 
-import { mkdirSync, readFileSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 
 import { type Logger, writeStdout } from '@rkt/diagnostics/logger';
+import { quote } from '@rkt/diagnostics/quote';
 import { openKernel } from '@rkt/linux/libc';
 import type { RunArguments } from '@rkt/pod-layout/entrypoints';
 import { printEnvironment } from '@rkt/pod-layout/files';
 import { METADATA_LOOPBACK } from '@rkt/pod-layout/metadata-service';
 import { podDir } from '@rkt/pod-layout/pod-paths';
 import { ENV_DIR, envFile, onHost } from '@rkt/pod-layout/stage1-paths';
+import { attachableStream, chosenStreamModes, STREAM_NAMES, type StreamModes } from '@rkt/pod-layout/streams';
 import { activationSockets } from '@rkt/stage1-base/activation-sockets';
 import { appEnvironment } from '@rkt/stage1-base/app-env';
+import type { EntryPointCall } from '@rkt/stage1-base/entry-point';
 import { findExecutable, workingDirectory } from '@rkt/stage1-base/find-exec';
 import { metadataAccess } from '@rkt/stage1-base/metadata';
 import { writePgid, writePid } from '@rkt/stage1-base/pids';
-import type { LoadedApp, LoadedPod } from '@rkt/stage1-base/pod';
+import { type LoadedApp, type LoadedPod, onlyApp } from '@rkt/stage1-base/pod';
 import { loadPodQuickly } from '@rkt/stage1-base/quick-load-pod';
+import { enterOwnMountNamespace, mountAll } from '@rkt/stage1-base/root-mounts';
 import { resolveCredentials } from '@rkt/stage1-base/user';
 import { writeNew } from '@rkt/stage1-base/write-new';
 import { writeRuntimeConfig } from '@rkt/stage1-base/write-runtime-config';
 import { prepareLaunch } from '@rkt/stage2/launch-app';
 
-import { enterOwnMountNamespace, mountAll } from './app-mounts.ts';
 import { FlyError } from './errors.ts';
 import { planMounts } from './mount-plan.ts';
-import type { EntryPointCall } from './run.ts';
 
 const ENV_FILE_MODE = 0o644;
 /** Of an environment with the token of the metadata service in it. */
@@ -54,8 +56,9 @@ export async function becomeApp(
   // In argv the token is ignored, as the warning says (contract 3); in the pod directory it is not.
   const metadata = metadataAccess(dir, {}, METADATA_LOOPBACK);
   writeRuntimeConfig(dir, options, metadata);
-  const loaded = onlyApp(pod);
-  warnOfIsolators(loaded, logger);
+  const loaded = onlyApp(pod, 'fly only supports 1 application per Pod for now');
+  warnOfIgnored(pod, loaded, options, logger);
+  const streams = chosenStreams(loaded);
   const executable = findExecutable(loaded);
   mountApp(pod, loaded, options);
   writePid(dir, pid);
@@ -78,15 +81,28 @@ export async function becomeApp(
     keepOpen: [lockFd, ...sockets.descriptors],
   });
   await joined;
+  closeStreams(streams);
   return launch();
 }
 
-function onlyApp({ apps }: LoadedPod): LoadedApp {
-  const [app] = apps;
-  if (app === undefined || apps.length > 1) {
-    throw new FlyError('unsupported', 'fly only supports 1 application per Pod for now');
-  }
-  return app;
+// What the app says nothing of is the caller's, whose streams fly hands on.
+function chosenStreams({ name, runtimeApp }: LoadedApp): Partial<StreamModes> {
+  const modes = chosenStreamModes(runtimeApp.annotations);
+  const found = attachableStream(modes);
+  if (found === undefined) return modes;
+  throw new FlyError(
+    'unsupported',
+    `app ${quote(name)}: ${found.stream} mode ${quote(found.mode)} is not possible with fly: nobody could be attached to`,
+  );
+}
+
+function closeStreams(modes: Partial<StreamModes>): void {
+  STREAM_NAMES.forEach((stream, fd) => {
+    if (modes[stream] !== 'null') return;
+    const nowhere = openSync('/dev/null', fd === 0 ? 'r' : 'w');
+    openKernel().duplicateTo(nowhere, fd);
+    closeSync(nowhere);
+  });
 }
 
 function mountApp(pod: LoadedPod, loaded: LoadedApp, options: RunArguments): void {
@@ -104,10 +120,28 @@ function warnOfIgnoredFlags({ mdsToken, hostname }: RunArguments): void {
   if (hostname !== undefined) writeStdout('Warning: -hostname not supported; ignoring\n');
 }
 
-// The standard wants users to know when an isolator has no effect.
-function warnOfIsolators({ app }: LoadedApp, logger: Logger): void {
-  const names = [...new Set((app.isolators ?? []).map(({ name }) => name))];
-  if (names.length > 0) logger.info(`warning: fly does not isolate, ignoring ${names.join(', ')}`);
+/** Networks of which nobody expects to be kept apart from the host: the default of every pod, and what fly has. */
+const EXPECTED_NETWORKS: readonly string[] = ['default', 'host'];
+
+// Users are to know what has no effect: the standard asks for it, and whoever wanted no network must not believe in it.
+function warnOfIgnored(
+  { manifest }: LoadedPod,
+  { app }: LoadedApp,
+  { net }: RunArguments,
+  logger: Logger,
+): void {
+  const isolators = [...(manifest.isolators ?? []), ...(app.isolators ?? [])].map(({ name }) => name);
+  const handlers = (app.eventHandlers ?? []).map(({ name }) => name);
+  const networks = net.filter((name) => !EXPECTED_NETWORKS.includes(name));
+  const ports = (manifest.ports ?? []).map(({ name }) => name);
+  for (const [why, names] of [
+    ['fly does not isolate, ignoring', isolators],
+    ['fly runs no event handlers, ignoring', handlers],
+    ["fly's app has the host's network, ignoring", networks.map((name) => `--net=${name}`)],
+    ["fly's app has the host's network, ignoring the forwarding of ports", ports],
+  ] as const) {
+    if (names.length > 0) logger.info(`warning: ${why} ${[...new Set(names)].join(', ')}`);
+  }
 }
 
 // Field 5 of proc_pid_stat(5); the name before it may hold anything.

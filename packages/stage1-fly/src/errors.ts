@@ -2,7 +2,7 @@
 
 import { RktError } from '@rkt/diagnostics/rkt-error';
 
-export type FlyErrorCode = 'bad-volume' | 'unsupported' | 'mount-failed' | 'no-such-app' | 'process-gone';
+export type FlyErrorCode = 'bad-volume' | 'unsupported' | 'process-gone';
 
 /** A pod fly cannot run, or a process it cannot find. */
 export class FlyError extends RktError<FlyErrorCode> {}

@@ -3,17 +3,12 @@
 
 import { podDir } from '@rkt/pod-layout/pod-paths';
 import { parseGcArguments } from '@rkt/stage1-base/arguments';
-import { findPodCgroup, killPod, removePodCgroup } from '@rkt/stage1-base/pod-cgroup';
-
-import type { EntryPointCall } from './run.ts';
+import type { EntryPointCall } from '@rkt/stage1-base/entry-point';
+import { endPod } from '@rkt/stage1-base/pod-cgroup';
 
 /** Kills and removes. @throws RktError when a cgroup does not go away */
 export function gc({ args, cwd }: Pick<EntryPointCall, 'args' | 'cwd'>): number {
   parseGcArguments(args);
-  const cgroup = findPodCgroup(podDir(cwd));
-  if (cgroup !== undefined) {
-    killPod(cgroup);
-    removePodCgroup(cgroup);
-  }
+  endPod(podDir(cwd));
   return 0;
 }

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 
 import type { LoadedApp, LoadedPod } from '@rkt/stage1-base/pod';
+import type { RootMount } from '@rkt/stage1-base/root-mounts';
 
 import { planMounts } from './mount-plan.ts';
-import type { FlyMount } from './mount-plan.ts';
 
 interface Parts {
   readonly volumes?: readonly object[];
@@ -28,7 +28,7 @@ const host = (name: string, more: object = {}): object => ({
   source: `/srv/${name}`,
   ...more,
 });
-const targets = (mounts: readonly FlyMount[]): string[] => mounts.map(({ target }) => target);
+const targets = (mounts: readonly RootMount[]): string[] => mounts.map(({ target }) => target);
 
 describe("fly's mounts", () => {
   it("start with the host's devices, processes and system, and a /tmp of their own", () => {
@@ -116,7 +116,7 @@ describe("fly's mounts", () => {
   });
 
   it('bring the files that name hosts last, over volumes', () => {
-    const sources = (mounts: readonly FlyMount[]): string[] =>
+    const sources = (mounts: readonly RootMount[]): string[] =>
       mounts.map((mount) => (mount.kind === 'bind' ? `${mount.source} ${mount.target}` : mount.target));
     assert.deepEqual(sources(plan({}, { resolvMode: 'host', hostsMode: 'host' })), [
       '/etc/resolv.conf /etc/resolv.conf',

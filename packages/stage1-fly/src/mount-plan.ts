@@ -6,21 +6,10 @@ import { quote } from '@rkt/diagnostics/quote';
 import type { RunArguments } from '@rkt/pod-layout/entrypoints';
 import { HOSTS, onHost, RESOLV_CONF } from '@rkt/pod-layout/stage1-paths';
 import type { LoadedApp, LoadedPod } from '@rkt/stage1-base/pod';
+import type { RootMount } from '@rkt/stage1-base/root-mounts';
 import type { Volume } from '@rkt/spec/volume';
 
 import { FlyError } from './errors.ts';
-
-/** One mount. Targets are paths inside the app's root and may lead through symlinks. */
-export type FlyMount =
-  | { readonly kind: 'tmpfs'; readonly target: string }
-  | {
-      readonly kind: 'bind';
-      /** On the host, absolute; symlinks are followed. */
-      readonly source: string;
-      readonly target: string;
-      readonly recursive: boolean;
-      readonly readOnly: boolean;
-    };
 
 /** Directories of the host that every app sees, with all mounts below them. */
 const HOST_DIRECTORIES = ['/dev', '/proc', '/sys'];
@@ -30,7 +19,7 @@ export function planMounts(
   pod: LoadedPod,
   app: LoadedApp,
   modes: Pick<RunArguments, 'resolvMode' | 'hostsMode'>,
-): FlyMount[] {
+): RootMount[] {
   return [
     ...HOST_DIRECTORIES.map((directory) => bind(directory, directory, { recursive: true })),
     { kind: 'tmpfs', target: '/tmp' },
@@ -45,7 +34,7 @@ interface WantedMount {
   readonly volume: Volume | undefined;
 }
 
-function planVolumes({ manifest }: LoadedPod, { runtimeApp, app }: LoadedApp): FlyMount[] {
+function planVolumes({ manifest }: LoadedPod, { runtimeApp, app }: LoadedApp): RootMount[] {
   const volumes = new Map((manifest.volumes ?? []).map((volume) => [volume.name, volume]));
   const wanted = new Map<string, WantedMount>();
   for (const mount of runtimeApp.mounts ?? []) {
@@ -68,7 +57,7 @@ function planVolumes({ manifest }: LoadedPod, { runtimeApp, app }: LoadedApp): F
   return [...wanted].map(([name, mount]) => volumeMount(name, mount)).sort(byDepth);
 }
 
-function volumeMount(name: string, { path: target, readOnly, volume }: WantedMount): FlyMount {
+function volumeMount(name: string, { path: target, readOnly, volume }: WantedMount): RootMount {
   if (volume === undefined) throw badVolume(`could not find volume ${quote(name)}`);
   if (volume.kind !== 'host' || volume.source === undefined) {
     throw badVolume(`volume ${quote(name)} is of kind ${quote(volume.kind)}, fly supports only "host"`);
@@ -80,16 +69,16 @@ function volumeMount(name: string, { path: target, readOnly, volume }: WantedMou
 }
 
 // A mount at /a would hide one made at /a/b before it.
-function byDepth(left: FlyMount, right: FlyMount): number {
-  const depth = ({ target }: FlyMount): number => resolve('/', target).split('/').length;
+function byDepth(left: RootMount, right: RootMount): number {
+  const depth = ({ target }: RootMount): number => resolve('/', target).split('/').length;
   return depth(left) - depth(right);
 }
 
 function planNameFiles(
   { stage1 }: LoadedPod,
   { resolvMode, hostsMode }: Pick<RunArguments, 'resolvMode' | 'hostsMode'>,
-): FlyMount[] {
-  const mounts: FlyMount[] = [];
+): RootMount[] {
+  const mounts: RootMount[] = [];
   const add = (source: string, target: string): number => mounts.push(bind(source, target, {}));
   if (resolvMode === 'host') add('/etc/resolv.conf', '/etc/resolv.conf');
   if (resolvMode === 'stage0') add(onHost(stage1, RESOLV_CONF), '/etc/resolv.conf');
@@ -102,7 +91,7 @@ function bind(
   source: string,
   target: string,
   { recursive = false, readOnly = false }: { recursive?: boolean; readOnly?: boolean },
-): FlyMount {
+): RootMount {
   return { kind: 'bind', source, target, recursive, readOnly };
 }
 

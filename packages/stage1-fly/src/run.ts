@@ -1,24 +1,13 @@
 // The run entry point: becomes the pod's one app (contract 3). Runs with rkt's pid, working directory P.
 
-import type { Logger } from '@rkt/diagnostics/logger';
 import { podDir } from '@rkt/pod-layout/pod-paths';
 import { parseRunArguments } from '@rkt/stage1-base/arguments';
+import type { EntryPointCall } from '@rkt/stage1-base/entry-point';
 import { lockDescriptor } from '@rkt/stage1-base/lock-fd';
 import { createPodCgroup, joinPodCgroup } from '@rkt/stage1-base/pod-cgroup';
 
 /** Flags of other flavours that fly has never had (contract 3). */
 const UNKNOWN_FLAGS = ['ipc', 'private-users', 'mutable'];
-
-/** What the process is started with. */
-export interface EntryPointCall {
-  /** Words after argv[0]. */
-  readonly args: readonly string[];
-  readonly env: Readonly<Record<string, string | undefined>>;
-  /** The pod directory, absolute. */
-  readonly cwd: string;
-  readonly pid: number;
-  readonly logger: Logger;
-}
 
 /** Becomes the app; returns an exit status only when the app's program cannot be executed. @throws RktError */
 export async function run(call: EntryPointCall): Promise<number> {

@@ -3,21 +3,18 @@
 // The number in P/pid may by now be another process's, when the app ended and its children keep the pod alive:
 // only a process in the pod's cgroup is signalled.
 
-import { closeSync } from 'node:fs';
-
 import { hasCode } from '@rkt/diagnostics/rkt-error';
+import { SIGKILL, SIGTERM } from '@rkt/linux/constants';
 import type { Kernel } from '@rkt/linux/kernel';
 import { openKernel } from '@rkt/linux/libc';
 import { podDir } from '@rkt/pod-layout/pod-paths';
 import { parseStopArguments } from '@rkt/stage1-base/arguments';
+import type { EntryPointCall } from '@rkt/stage1-base/entry-point';
+import { signalMember } from '@rkt/stage1-base/member-process';
 import { readPgid, readPid } from '@rkt/stage1-base/pids';
 import { findPodCgroup, killPod, podPids } from '@rkt/stage1-base/pod-cgroup';
 
 import { FlyError } from './errors.ts';
-import type { EntryPointCall } from './run.ts';
-
-const SIGKILL = 9;
-const SIGTERM = 15;
 
 /** Sends SIGTERM to the app, or SIGKILL with --force to all of the pod. @throws FlyError `process-gone` */
 export function stop(
@@ -38,26 +35,8 @@ export function stop(
   const members = podPids(cgroup);
   // The app decides what becomes of its children, unless it is gone.
   const targets = members.includes(main) ? [main] : members;
-  for (const pid of targets) signalMember(kernel, pid, signal, () => podPids(cgroup));
+  for (const pid of targets) signalMember(kernel, pid, signal, () => podPids(cgroup).includes(pid));
   return 0;
-}
-
-// The descriptor is opened before membership is checked: between the two the number cannot change hands.
-function signalMember(kernel: Kernel, pid: number, signal: number, members: () => number[]): void {
-  let pidfd: number;
-  try {
-    pidfd = kernel.pidfdOpen(pid, 0);
-  } catch (error) {
-    if (hasCode(error, 'ESRCH')) return;
-    throw error;
-  }
-  try {
-    if (members().includes(pid)) kernel.pidfdSendSignal(pidfd, signal);
-  } catch (error) {
-    if (!hasCode(error, 'ESRCH')) throw error;
-  } finally {
-    closeSync(pidfd);
-  }
 }
 
 function signalWithoutCgroup(kernel: Kernel, pid: number, pgid: number | undefined, signal: number): number {

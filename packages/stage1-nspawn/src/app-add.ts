@@ -9,20 +9,22 @@ import { cgroupMode, hierarchies } from '@rkt/linux/cgroup';
 import { nofileLimitAtStart } from '@rkt/linux/exec';
 import { openKernel } from '@rkt/linux/libc';
 import { parseAppArguments } from '@rkt/pod-layout/crossing';
+import { mayBeUnlimited } from '@rkt/pod-layout/entrypoints';
 import { podDir } from '@rkt/pod-layout/pod-paths';
 import { findPodCgroup, ownHierarchies } from '@rkt/stage1-base/pod-cgroup';
 import { runningMetadataUrl } from '@rkt/stage1-base/metadata';
 import { loadPodQuickly } from '@rkt/stage1-base/quick-load-pod';
+import { readsConsole } from '@rkt/stage1-systemd/host/io-modes';
 import { currentLimits } from '@rkt/stage1-systemd/host/resource-limits';
 import { writeApps } from '@rkt/stage1-systemd/host/write-pod';
 
 import { attachMounts, detachMounts } from './app-mounts.ts';
 import { cgroupAbilities } from './cgroup-abilities.ts';
-import type { EntryPointCall } from './entry-point.ts';
+import type { EntryPointCall } from '@rkt/stage1-base/entry-point';
 import { NspawnError } from './errors.ts';
 import { enterPod, tellSystemd } from './in-pod.ts';
-import { diagnoseProgram, planApps } from './plan-apps.ts';
-import { runtimeOptions } from './runtime-options.ts';
+import { diagnoseStart, planApps } from '@rkt/stage1-systemd/host/plan-apps';
+import { runtimeOptions } from '@rkt/stage1-base/runtime-options';
 
 /** Adds the app, not started. @throws RktError, naming the app's user, program, volume or isolator */
 export async function appAdd({ args, env, cwd }: EntryPointCall): Promise<number> {
@@ -32,6 +34,15 @@ export async function appAdd({ args, env, cwd }: EntryPointCall): Promise<number
   const pod = await loadPodQuickly(cwd);
   const apps = pod.apps.filter((app) => app.name === name);
   if (apps.length === 0) throw new NspawnError('no-such-app', `no app ${quote(name)} in the pod`);
+  if (apps.some(readsConsole)) {
+    throw new NspawnError(
+      'unsupported',
+      `app ${quote(name)}: stdin mode "interactive" is for pods of rkt run`,
+      {
+        hint: 'use stdin mode tty and rkt attach',
+      },
+    );
+  }
   const { insecure } = runtimeOptions(dir);
   const mounted = hierarchies();
   const unified = cgroupMode(mounted) === 'unified';
@@ -54,7 +65,7 @@ export async function appAdd({ args, env, cwd }: EntryPointCall): Promise<number
       roots: { wholeSys: unified },
       users: undefined,
       abilities: () => cgroupAbilities(kernel, mounted, { cgroup, own }),
-      allowUnlimited: false,
+      allowUnlimited: apps.every(({ runtimeApp }) => mayBeUnlimited(runtimeApp.annotations)),
       warn,
     },
   );
@@ -66,7 +77,7 @@ export async function appAdd({ args, env, cwd }: EntryPointCall): Promise<number
     mutable: true,
     protectPaths: !insecure.DisablePaths,
     limits: currentLimits(nofileLimitAtStart()),
-    diagnose: diagnoseProgram,
+    diagnose: diagnoseStart,
   });
   const mounts = plans.map(({ loaded, binds }) => ({
     loaded,

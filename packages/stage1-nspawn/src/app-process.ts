@@ -1,7 +1,7 @@
 // Finds the processes of a running pod as the host sees them: its PID 1 and those of an app. Runs in the enter entry
 // point, on the host.
 
-import { readFileSync, readlinkSync } from 'node:fs';
+import { readFileSync, readlinkSync, statSync } from 'node:fs';
 import path from 'node:path';
 
 import { quote } from '@rkt/diagnostics/quote';
@@ -36,23 +36,33 @@ function isInit(pid: number): boolean {
   }
 }
 
+/** How long a process that systemd has forked may take to become the app, and how often it is looked at. */
+const START_MS = 10_000;
+const LOOK_MS = 10;
+
 /**
- * A process of the app, in the app's mount namespace: the oldest one.
+ * A process of the app, in the app's mount namespace: the oldest one. Waits for one that is being started.
  * @throws NspawnError `process-gone` when the app does not run
  */
 export function findAppProcess(init: number, app: string, mounted: readonly CgroupHierarchy[]): number {
   const initMounts = mountNamespace(init);
-  const pids = unitCgroups(readCgroups(init), `${app}.service`, mounted).flatMap((directory) =>
-    cgroupPids(directory),
-  );
-  // Before it becomes the app, the process that systemd forked is still in the namespace of PID 1.
-  const own = pids.filter((pid) => {
-    const mounts = mountNamespace(pid);
-    return mounts !== undefined && mounts !== initMounts;
-  });
-  const [oldest] = own.sort((a, b) => startTime(a) - startTime(b));
-  if (oldest === undefined) throw new NspawnError('process-gone', `app ${quote(app)} is not running`);
-  return oldest;
+  const initProgram = programOf(init);
+  const directories = unitCgroups(readCgroups(init), `${app}.service`, mounted);
+  const sleeper = new Int32Array(new SharedArrayBuffer(4));
+  for (const deadline = performance.now() + START_MS; ;) {
+    const pids = directories.flatMap((directory) => cgroupPids(directory));
+    // What systemd has forked is in the namespace of PID 1 at first, then in one whose root is not the app's yet, then
+    // without the app's limits: until it executes something else.
+    const own = pids.filter((pid) => {
+      const mounts = mountNamespace(pid);
+      return mounts !== undefined && mounts !== initMounts && programOf(pid) !== initProgram;
+    });
+    const [oldest] = own.sort((a, b) => startTime(a) - startTime(b));
+    if (oldest !== undefined) return oldest;
+    if (pids.length === 0 || performance.now() > deadline)
+      throw new NspawnError('process-gone', `app ${quote(app)} is not running`);
+    Atomics.wait(sleeper, 0, 0, LOOK_MS);
+  }
 }
 
 /** The directories that may be a unit's cgroup, given where PID 1 of the pod is. */
@@ -74,6 +84,17 @@ export function unitCgroups(
 function mountNamespace(pid: number): string | undefined {
   try {
     return readlinkSync(`/proc/${pid}/ns/mnt`);
+  } catch (error) {
+    if (hasCode(error, 'ENOENT') || hasCode(error, 'ESRCH')) return undefined;
+    throw error;
+  }
+}
+
+// The file that a process executes; undefined for one that has ended.
+function programOf(pid: number): string | undefined {
+  try {
+    const { dev, ino } = statSync(`/proc/${pid}/exe`, { bigint: true });
+    return `${dev}:${ino}`;
   } catch (error) {
     if (hasCode(error, 'ENOENT') || hasCode(error, 'ESRCH')) return undefined;
     throw error;

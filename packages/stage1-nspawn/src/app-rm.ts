@@ -10,7 +10,7 @@ import { appUnitName } from '@rkt/stage1-systemd/host/app-unit';
 import { deleteAppFiles } from '@rkt/stage1-systemd/host/write-pod';
 
 import { detachFromPod } from './app-mounts.ts';
-import type { EntryPointCall } from './entry-point.ts';
+import type { EntryPointCall } from '@rkt/stage1-base/entry-point';
 import { NspawnError } from './errors.ts';
 import { askSystemd, enterPod, tellSystemd } from './in-pod.ts';
 

@@ -13,19 +13,22 @@ describe('plan of confine', () => {
       noNewPrivileges: true,
       userNamespace: 9,
       cgroup: 8,
+      cgroupNamespace: 7,
+      label: 'u:r:t:s0',
       filter,
     });
-    assert.equal(plan.length, 24 + 16);
+    assert.equal(plan.length, 32 + 16 + 8);
     assert.equal(plan.readBigUInt64LE(0), 0x1_0000_0003n);
     assert.deepEqual(
-      [8, 12, 16, 20].map((offset) => plan.readInt32LE(offset)),
-      [1, 9, 2, 8],
+      [8, 12, 16, 20, 24, 28].map((offset) => plan.readInt32LE(offset)),
+      [1, 9, 2, 8, 7, 8],
     );
-    assert.deepEqual(plan.subarray(24), filter);
+    assert.deepEqual(plan.subarray(32, 48), filter);
+    assert.equal(plan.toString('latin1', 48), 'u:r:t:s0');
     const least = encodePlan({ bounding: 0n, noNewPrivileges: false });
     assert.deepEqual(
-      [8, 12, 16, 20].map((offset) => least.readInt32LE(offset)),
-      [0, -1, 0, -1],
+      [8, 12, 16, 20, 24, 28].map((offset) => least.readInt32LE(offset)),
+      [0, -1, 0, -1, -1, 0],
     );
   });
 

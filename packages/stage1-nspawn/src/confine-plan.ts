@@ -1,5 +1,5 @@
-// What `confine` (tools/build-stage1/confine.c) is told: struct plan and the filter behind it, in a memory file. Runs in
-// the enter entry point, on the host.
+// What `confine` (tools/build-stage1/confine.c) is told: struct plan, and behind it the filter and the label, in a memory
+// file. Runs in the enter entry point, on the host.
 
 import { writeSync } from 'node:fs';
 
@@ -21,11 +21,15 @@ export interface ConfinePlan {
   readonly userNamespace?: number;
   /** Descriptor of the version 2 cgroup in which the command is to be born. */
   readonly cgroup?: number;
+  /** Descriptor of a cgroup namespace that the command enters when it has been born: from inside nobody is born outside. */
+  readonly cgroupNamespace?: number;
+  /** SELinux label of the command; absent: the caller's. */
+  readonly label?: string;
   /** Filter of system calls, as the kernel takes it; absent: none. */
   readonly filter?: Buffer;
 }
 
-const HEADER_BYTES = 24;
+const HEADER_BYTES = 32;
 /** sizeof(struct sock_filter). */
 const INSTRUCTION_BYTES = 8;
 
@@ -35,15 +39,19 @@ export function encodePlan({
   noNewPrivileges,
   userNamespace = -1,
   cgroup = -1,
-  filter,
+  cgroupNamespace = -1,
+  label = '',
+  filter = Buffer.alloc(0),
 }: ConfinePlan): Buffer {
   const header = Buffer.alloc(HEADER_BYTES);
   header.writeBigUInt64LE(BigInt.asUintN(64, bounding), 0);
   header.writeUInt32LE(noNewPrivileges ? 1 : 0, 8);
   header.writeInt32LE(userNamespace, 12);
-  header.writeUInt32LE((filter?.length ?? 0) / INSTRUCTION_BYTES, 16);
+  header.writeUInt32LE(filter.length / INSTRUCTION_BYTES, 16);
   header.writeInt32LE(cgroup, 20);
-  return filter === undefined ? header : Buffer.concat([header, filter]);
+  header.writeInt32LE(cgroupNamespace, 24);
+  header.writeUInt32LE(Buffer.byteLength(label), 28);
+  return Buffer.concat([header, filter, Buffer.from(label)]);
 }
 
 /** A memory file with these bytes that nobody can change any more. */

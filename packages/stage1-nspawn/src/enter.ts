@@ -6,10 +6,9 @@
 // filter of system calls. So this process joins what it can and becomes `confine`, which does the rest and waits for
 // the command. No program or library of the pod runs before the command does (docs/decisions/0021).
 
-import { openSync, readFileSync, readlinkSync } from 'node:fs';
+import { constants, existsSync, openSync, readFileSync, readlinkSync } from 'node:fs';
 import path from 'node:path';
 
-import { quote } from '@rkt/diagnostics/quote';
 import { writeStderr } from '@rkt/diagnostics/logger';
 import { cgroupMode, hierarchies } from '@rkt/linux/cgroup';
 import { AT_EMPTY_PATH, AT_FDCWD, capabilityNumber, O_DIRECTORY, O_PATH } from '@rkt/linux/constants';
@@ -22,7 +21,7 @@ import { appEnvironment, environmentValue } from '@rkt/stage1-base/app-env';
 import { boundingSet } from '@rkt/stage1-base/capabilities';
 import { lookUpProgram } from '@rkt/stage1-base/find-exec';
 import type { RuntimeConfig } from '@rkt/pod-layout/runtime-config';
-import type { LoadedApp, LoadedPod } from '@rkt/stage1-base/pod';
+import { appNamed, type LoadedApp } from '@rkt/stage1-base/pod';
 import { loadPodQuickly } from '@rkt/stage1-base/quick-load-pod';
 import { runningMetadataUrl } from '@rkt/stage1-base/metadata';
 import { noNewPrivileges, seccompFilter, verdictsOf } from '@rkt/stage1-base/seccomp';
@@ -31,12 +30,12 @@ import { diagnoseExecutable } from '@rkt/stage2/diagnose';
 
 import { findAppProcess, findPodInit } from './app-process.ts';
 import { type ConfinePlan, encodePlan, sealedFile } from './confine-plan.ts';
-import type { EntryPointCall } from './entry-point.ts';
+import type { EntryPointCall } from '@rkt/stage1-base/entry-point';
 import { NspawnError } from './errors.ts';
 import { joinCgroupsOf } from './join-cgroups.ts';
 import { joinNamespaces } from './join-namespaces.ts';
 import { podFilterProgram } from './pod-filter.ts';
-import { runtimeOptions } from './runtime-options.ts';
+import { runtimeOptions } from '@rkt/stage1-base/runtime-options';
 
 /** systemd's exit status for a program that cannot be executed. */
 const EXIT_EXEC = 203;
@@ -52,7 +51,7 @@ export async function enter({ args, env, cwd, program: self }: EntryPointCall): 
   const { pid: given, app: appName, command } = parseEnterArguments(args);
   const dir = podDir(cwd);
   const pod = await loadPodQuickly(cwd);
-  const loaded = chooseApp(pod, appName);
+  const loaded = appNamed(pod, appName);
   const { insecure, mutable } = runtimeOptions(dir);
   const environment = [
     ...appEnvironment(loaded, runningMetadataUrl(dir)),
@@ -74,7 +73,9 @@ export async function enter({ args, env, cwd, program: self }: EntryPointCall): 
   });
   // Before anything of the pod runs.
   const cgroup = joinCgroupsOf(target, mounted);
-  enterNamespaces(kernel, targetFd, rootFd);
+  const cgroupNamespace =
+    cgroup === undefined ? undefined : openSync(`/proc/${target}/ns/cgroup`, constants.O_RDONLY);
+  enterNamespaces(kernel, targetFd, rootFd, cgroup === undefined);
   const [program = '', ...words] = command;
   const executable = lookUpProgram('/', program, { cwd: '/', path: environmentValue(environment, 'PATH') });
   const reason = diagnoseExecutable(executable);
@@ -90,6 +91,7 @@ export async function enter({ args, env, cwd, program: self }: EntryPointCall): 
       ...plan,
       ...(userNamespace === undefined ? {} : { userNamespace }),
       ...(cgroup === undefined ? {} : { cgroup }),
+      ...(cgroupNamespace === undefined ? {} : { cgroupNamespace }),
     }),
   );
   // What PID 1 of the pod was born with.
@@ -98,14 +100,11 @@ export async function enter({ args, env, cwd, program: self }: EntryPointCall): 
     confineFd,
     ['confine', String(planFd), executable, program, ...words],
     variables(environment),
-    { ...limits, keepOpen: [planFd, userNamespace, cgroup].filter((fd) => fd !== undefined) },
+    {
+      ...limits,
+      keepOpen: [planFd, userNamespace, cgroup, cgroupNamespace].filter((fd) => fd !== undefined),
+    },
   );
-}
-
-function chooseApp({ apps }: LoadedPod, name: string | undefined): LoadedApp {
-  const app = name === undefined ? apps[0] : apps.find((candidate) => candidate.name === name);
-  if (app === undefined) throw new NspawnError('no-such-app', `no app ${quote(name ?? '')} in the pod`);
-  return app;
 }
 
 function confinement(
@@ -119,6 +118,7 @@ function confinement(
   return {
     bounding: bounding & (DisableCapabilities ? kernel.boundingCapabilities() : maskOf(boundingSet(app))),
     noNewPrivileges: noNewPrivileges(app, 0, false) || fixed,
+    ...labelOf(target),
     ...(filter === undefined ? {} : { filter: compileSeccomp(verdictsOf(filter)) }),
   };
 }
@@ -129,6 +129,15 @@ function privilegesOf(pid: number): { bounding: bigint; fixed: boolean } {
   const status = readFileSync(`/proc/${pid}/status`, 'latin1');
   const bounding = /^CapBnd:\t([0-9a-f]+)$/m.exec(status)?.[1] ?? '0';
   return { bounding: BigInt(`0x${bounding}`), fixed: /^NoNewPrivs:\t1$/m.test(status) };
+}
+
+// Of a process that SELinux confines in another way than this one.
+function labelOf(pid: number): { readonly label?: string } {
+  if (!existsSync('/sys/fs/selinux/enforce')) return {};
+  const [label, own] = [pid, 'self'].map((process) =>
+    readFileSync(`/proc/${process}/attr/current`, 'latin1').replace(/[\0\n]+$/, ''),
+  );
+  return label === own || label === undefined ? {} : { label };
 }
 
 // A name the kernel does not know grants nothing.
@@ -143,8 +152,8 @@ function otherUserNamespace(pid: number): boolean {
   return readlinkSync(`/proc/${pid}/ns/user`) !== readlinkSync('/proc/self/ns/user');
 }
 
-function enterNamespaces(kernel: Kernel, targetFd: number, rootFd: number): void {
-  joinNamespaces(kernel, targetFd);
+function enterNamespaces(kernel: Kernel, targetFd: number, rootFd: number, cgroups: boolean): void {
+  joinNamespaces(kernel, targetFd, { cgroups });
   const [wanted, here] = [kernel.statAt(rootFd, '', AT_EMPTY_PATH), kernel.statAt(AT_FDCWD, '/', 0)];
   if (
     wanted.inode !== here.inode ||

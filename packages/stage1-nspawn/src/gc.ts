@@ -1,36 +1,29 @@
 // The gc entry point: ends what is left of a dead pod and removes what it has on the host beside its directory (contract
 // 1.4, 2.14, 2.27, 5.8). Working directory P.
 
-import { existsSync, readFileSync, unlinkSync } from 'node:fs';
+import { readFileSync, unlinkSync } from 'node:fs';
 import path from 'node:path';
 
-import { createLogger } from '@rkt/diagnostics/logger';
 import { hasCode } from '@rkt/diagnostics/rkt-error';
-import { openKernel } from '@rkt/linux/libc';
-import { DEFAULT_LOCAL_CONFIG } from '@rkt/pod-layout/net-paths';
-import { netnsFile, podDir } from '@rkt/pod-layout/pod-paths';
+import { podDir } from '@rkt/pod-layout/pod-paths';
 import { JOURNAL_DIR } from '@rkt/pod-layout/stage1-paths';
 import { parseGcArguments } from '@rkt/stage1-base/arguments';
+import type { EntryPointCall } from '@rkt/stage1-base/entry-point';
 import { findPodCgroup, killPod, removePodCgroup } from '@rkt/stage1-base/pod-cgroup';
-
-import type { EntryPointCall } from './entry-point.ts';
+import { leaveNetworks } from '@rkt/stage1-systemd/host/leave-networks';
 
 /** Kills and removes. @throws RktError when something of the pod does not go away */
 export async function gc({ args, cwd, env }: Pick<EntryPointCall, 'args' | 'cwd' | 'env'>): Promise<number> {
-  const { uuid, debug, localConfig = DEFAULT_LOCAL_CONFIG } = parseGcArguments(args);
-  const cgroup = findPodCgroup(podDir(cwd));
+  const options = parseGcArguments(args);
+  const pod = podDir(cwd);
+  const cgroup = findPodCgroup(pod);
   // A cgroup we are in ourselves is systemd's to clean (contract 2.27).
   if (cgroup !== undefined && !isOwnCgroup(cgroup.subcgroup)) {
     killPod(cgroup);
     removePodCgroup(cgroup);
   }
-  removeJournalLink(uuid);
-  // Most pods that end have no network of plugins, and the code for it is not small.
-  if (existsSync(netnsFile(podDir(cwd)))) {
-    const { teardownNetworks } = await import('@rkt/networking/teardown');
-    const logger = createLogger({ prefix: 'networking', debug });
-    await teardownNetworks({ kernel: openKernel(), pod: podDir(cwd), uuid, localConfig, env, logger });
-  }
+  removeJournalLink(options.uuid);
+  await leaveNetworks(pod, options, env);
   return 0;
 }
 

@@ -11,7 +11,7 @@ import { RKT_STAGE1_ENTERPID } from '@rkt/pod-layout/environment';
 import type { PodDir } from '@rkt/pod-layout/pod-paths';
 
 import { findPodInit } from './app-process.ts';
-import type { EntryPointCall } from './entry-point.ts';
+import type { EntryPointCall } from '@rkt/stage1-base/entry-point';
 import { NspawnError } from './errors.ts';
 import { joinNamespaces } from './join-namespaces.ts';
 

@@ -23,15 +23,16 @@ import { podDir } from '@rkt/pod-layout/pod-paths';
 import type { PodDir } from '@rkt/pod-layout/pod-paths';
 import { activationSockets } from '@rkt/stage1-base/activation-sockets';
 import { parseRunArguments } from '@rkt/stage1-base/arguments';
+import { boundAddresses } from '@rkt/stage1-base/bound-addresses';
 import { lockDescriptor } from '@rkt/stage1-base/lock-fd';
-import { metadataAccess } from '@rkt/stage1-base/metadata';
 import { writePpid } from '@rkt/stage1-base/pids';
 import { createPodCgroup, joinPodCgroup, ownHierarchies, type PodCgroup } from '@rkt/stage1-base/pod-cgroup';
 import type { LoadedPod } from '@rkt/stage1-base/pod';
 import { loadPodQuickly } from '@rkt/stage1-base/quick-load-pod';
-import { writeNameFiles } from '@rkt/stage1-base/resolv-hosts';
 import type { Owner } from '@rkt/stage1-base/write-in-root';
 import { writeRuntimeConfig } from '@rkt/stage1-base/write-runtime-config';
+import { writeIdentity } from '@rkt/stage1-systemd/host/identity';
+import { readsConsole } from '@rkt/stage1-systemd/host/io-modes';
 import { prepareJournal } from '@rkt/stage1-systemd/host/journal';
 import { currentLimits } from '@rkt/stage1-systemd/host/resource-limits';
 import { mirrorTimeZone } from '@rkt/stage1-systemd/host/time-zone';
@@ -39,15 +40,15 @@ import { writePod } from '@rkt/stage1-systemd/host/write-pod';
 
 import { cgroupAbilities } from './cgroup-abilities.ts';
 import { createUnitSlices, mountCgroups, showUnifiedCgroups } from './cgroup-mounts.ts';
-import type { EntryPointCall } from './entry-point.ts';
+import type { EntryPointCall } from '@rkt/stage1-base/entry-point';
 import { NspawnError } from './errors.ts';
-import { linkFlavor } from './flavor.ts';
+import { linkFlavor } from '@rkt/stage1-base/flavor';
 import { checkInotify } from './inotify.ts';
 import { hostManager, type HostManager, managerFacts } from './machined.ts';
 import { type PodNetwork, setUpNetwork } from './network.ts';
 import { LOADER, nspawnCommand, nspawnEnvironment, type NspawnPlan } from './nspawn-args.ts';
 import { hideNspawnState } from './nspawn-state.ts';
-import { diagnoseProgram, planApps } from './plan-apps.ts';
+import { diagnoseStart, type PlanContext, planApps, podResources } from '@rkt/stage1-systemd/host/plan-apps';
 import { podFilterProgram } from './pod-filter.ts';
 import { recordSubcgroup } from './subcgroup.ts';
 import { bringUpLoopback, mountSys, protectSys } from './sys-mount.ts';
@@ -84,40 +85,43 @@ export async function init(call: EntryPointCall): Promise<number> {
 
   mirrorTimeZone(pod.stage1);
   kernel.setCloseOnExec(lockFd, true);
+  const warn = (line: string): void => writeStderr(`${line}\n`);
+  const terminal = (options.interactive || oneReadsConsole(pod)) && (await onTerminal());
+  const sockets = givenSockets(call, terminal, warn);
+  const bound = boundAddresses(sockets);
   let network: PodNetwork;
   try {
-    network = await setUpNetwork(kernel, pod, options, env);
+    network = await setUpNetwork(kernel, pod, options, { env, sockets: bound });
   } catch (error) {
     logger.error('failed to setup network', error);
     return EXIT_FAILURE;
   }
-  const metadata = metadataAccess(dir, options, network.hostAddress);
-  if (metadata !== undefined) writeRuntimeConfig(dir, options, metadata);
-  const hostname = options.hostname ?? `rkt-${options.uuid}`;
-  const hostFiles = writeNameFiles(pod.stage1, { ...options, hostname, addresses: network.addresses });
-  const terminal = options.interactive && (await onTerminal());
+  const { hostFiles, metadataUrl } = writeIdentity(pod, options, network);
   const limits = currentLimits(nofileLimitAtStart());
-  const warn = (line: string): void => writeStderr(`${line}\n`);
   if (!options.disablePaths && !unified && !own.some((each) => each.controllers.includes('devices'))) {
     warn('warning: rkt cannot use the devices controller here: apps can open every device they can make');
   }
-  const apps = await planApps(pod, {
+  const context: PlanContext = {
     options,
     roots: { wholeSys: unified, ...(users === undefined ? {} : { owner: shiftedRoot(users) }) },
     users,
     abilities: () => cgroupAbilities(kernel, mounted, { cgroup, own }),
     allowUnlimited: env[RKT_INSECURE_LIMITS] === 'true',
     warn,
-  });
+  };
+  const apps = await planApps(pod, context);
   await writePod(pod, apps, {
     uuid: options.uuid,
     warn,
-    metadataUrl: metadata?.url,
+    metadataUrl,
     interactive: options.interactive,
     mutable: options.mutable,
     protectPaths: !options.disablePaths,
+    sockets: bound,
+    hostNetwork: !network.own,
     limits,
-    diagnose: diagnoseProgram,
+    diagnose: diagnoseStart,
+    podResources: await podResources(pod, context),
   });
   prepareJournal(kernel, pod.stage1, logger.debug);
   linkFlavor(dir, pod.stage1);
@@ -158,11 +162,22 @@ export async function init(call: EntryPointCall): Promise<number> {
   const command = nspawnCommand(plan);
   logger.debug(`Execing [${command.join(' ')}]`);
   confinePod(kernel, filter);
-  const sockets = terminal ? [] : activationSockets(env, pid).descriptors;
   // Given sockets, nspawn closes all else, except the standard streams: its input, which it does not read, is the lock.
   if (sockets.length > 0) kernel.duplicateTo(lockFd, 0);
   const environment = nspawnEnvironment(sockets.length > 0 ? env : { ...env, LISTEN_FDS: undefined }, plan);
   return execProgram(LOADER, command, environment, { keepOpen: [lockFd, ...sockets] });
+}
+
+// nspawn needs its input for the terminal, and for the lock where there are sockets.
+function givenSockets(
+  { env, pid }: Pick<EntryPointCall, 'env' | 'pid'>,
+  terminal: boolean,
+  warn: (line: string) => void,
+): readonly number[] {
+  const { descriptors } = activationSockets(env, pid);
+  if (!terminal || descriptors.length === 0) return descriptors;
+  warn('warning: sockets of the host do not reach a pod that has the terminal: it makes its own');
+  return [];
 }
 
 // nspawn would do both, but is too slow at the first, and cannot do the second once the first is done.
@@ -178,6 +193,15 @@ function joinNewKeyring(kernel: Kernel): void {
     // The kernel has no keyrings, or whoever started rkt does not give them.
     if (!['ENOSYS', 'EPERM', 'EACCES'].some((code) => hasCode(error, code))) throw error;
   }
+}
+
+// Two would take turns at every key.
+function oneReadsConsole({ apps }: LoadedPod): boolean {
+  const readers = apps.filter(readsConsole);
+  if (readers.length > 1) {
+    throw new NspawnError('unsupported', 'only one app of a pod can have stdin mode "interactive"');
+  }
+  return readers.length === 1;
 }
 
 // The module takes longer to load than most of this function.
@@ -228,10 +252,10 @@ const CONTROLLERS_OF: Readonly<Record<string, readonly string[]>> = {
 };
 
 // Those that the pod's systemd is to manage; the others it sees, but cannot change.
-function usedControllers({ apps }: LoadedPod, { disablePaths, mutable }: RunArguments): string[] {
+function usedControllers({ apps, manifest }: LoadedPod, { disablePaths, mutable }: RunArguments): string[] {
   // Apps that come later may have any limit.
   if (mutable) return ['devices', 'memory', 'cpu', 'cpuacct'];
-  const isolators = apps.flatMap(({ app }) => app.isolators ?? []);
+  const isolators = [...(manifest.isolators ?? []), ...apps.flatMap(({ app }) => app.isolators ?? [])];
   const limited = isolators.flatMap(({ name }) => CONTROLLERS_OF[name] ?? []);
   return [...new Set([...(disablePaths ? [] : ['devices']), ...limited])];
 }

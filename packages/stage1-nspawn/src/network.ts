@@ -4,16 +4,14 @@
 import { createLogger } from '@rkt/diagnostics/logger';
 import { CLONE_NEWNET } from '@rkt/linux/constants';
 import type { Kernel } from '@rkt/linux/kernel';
-import { type NetworkSelection, parseNetworkList } from '@rkt/networking/net-list';
-import type { PodNetworks } from '@rkt/networking/setup';
+import { parseNetworkList } from '@rkt/networking/net-list';
 import type { RunArguments } from '@rkt/pod-layout/entrypoints';
 import { METADATA_LOOPBACK } from '@rkt/pod-layout/metadata-service';
 import { printNetInfo } from '@rkt/pod-layout/net-info';
-import { DEFAULT_LOCAL_CONFIG } from '@rkt/pod-layout/net-paths';
 import { netInfoFile } from '@rkt/pod-layout/pod-paths';
-import { RESOLV_CONF, onHost } from '@rkt/pod-layout/stage1-paths';
 import type { LoadedPod } from '@rkt/stage1-base/pod';
 import { writeNew } from '@rkt/stage1-base/write-new';
+import { type JoinContext, type JoinedPod, joinNetworks } from '@rkt/stage1-systemd/host/pod-networks';
 
 const FILE_MODE = 0o644;
 
@@ -37,7 +35,7 @@ export async function setUpNetwork(
   kernel: Kernel,
   pod: LoadedPod,
   options: RunArguments,
-  env: Readonly<Record<string, string | undefined>>,
+  { env, sockets }: Required<Pick<JoinContext, 'env' | 'sockets'>>,
 ): Promise<PodNetwork> {
   const logger = createLogger({ prefix: 'networking', debug: options.debug });
   const selection = parseNetworkList(options.net);
@@ -50,50 +48,10 @@ export async function setUpNetwork(
       // Without a name and without a mount: it ends with its last process.
       return { own: true, addresses: [], enter: () => kernel.unshare(CLONE_NEWNET) };
     case 'networks':
-      return joinedNetwork(
-        kernel,
-        pod,
-        await join(kernel, pod, options, { selection, env, logger }),
-        options,
-      );
+      return joined(kernel, await joinNetworks(kernel, pod, options, { selection, env, logger, sockets }));
   }
 }
 
-async function join(
-  kernel: Kernel,
-  { dir, manifest, apps }: LoadedPod,
-  { uuid, debug, localConfig = DEFAULT_LOCAL_CONFIG }: RunArguments,
-  context: {
-    readonly selection: Extract<NetworkSelection, { kind: 'networks' }>;
-    readonly env: Readonly<Record<string, string | undefined>>;
-    readonly logger: ReturnType<typeof createLogger>;
-  },
-): Promise<PodNetworks> {
-  const { setUpNetworks } = await import('@rkt/networking/setup');
-  const { forwardedPorts } = await import('@rkt/networking/forwarded-port');
-  const { mapPorts } = await import('@rkt/spec/port-mapping');
-  const ports = forwardedPorts(
-    mapPorts(
-      manifest.ports ?? [],
-      apps.map(({ app }) => app.ports),
-    ),
-  );
-  return setUpNetworks({ kernel, pod: dir, uuid, localConfig, ports, debug, ...context });
-}
-
-function joinedNetwork(
-  kernel: Kernel,
-  { stage1 }: LoadedPod,
-  { namespace, networks, resolvConf, forwardable }: PodNetworks,
-  { resolvMode }: RunArguments,
-): PodNetwork {
-  if (resolvConf !== undefined && resolvMode === 'default') {
-    writeNew(onHost(stage1, RESOLV_CONF), resolvConf, FILE_MODE);
-  }
-  return {
-    own: true,
-    addresses: networks.flatMap(({ addresses }) => addresses.slice(0, 1).map(({ ip }) => ip)),
-    hostAddress: forwardable?.addresses.find(({ gateway }) => gateway !== undefined)?.gateway,
-    enter: () => kernel.setns(namespace.fd, CLONE_NEWNET),
-  };
+function joined(kernel: Kernel, { namespaceFd, addresses, hostAddress }: JoinedPod): PodNetwork {
+  return { own: true, addresses, hostAddress, enter: () => kernel.setns(namespaceFd, CLONE_NEWNET) };
 }

@@ -11,10 +11,11 @@ import type { Kernel } from '@rkt/linux/kernel';
 import { openKernel } from '@rkt/linux/libc';
 import { podDir } from '@rkt/pod-layout/pod-paths';
 import { parseStopArguments } from '@rkt/stage1-base/arguments';
+import { openMember } from '@rkt/stage1-base/member-process';
 import { childrenOf, readPpid } from '@rkt/stage1-base/pids';
-import { findPodCgroup, killPod, type PodCgroup, podPids } from '@rkt/stage1-base/pod-cgroup';
+import { findPodCgroup, killPod, podPids } from '@rkt/stage1-base/pod-cgroup';
 
-import type { EntryPointCall } from './entry-point.ts';
+import type { EntryPointCall } from '@rkt/stage1-base/entry-point';
 import { NspawnError } from './errors.ts';
 
 /**
@@ -30,7 +31,8 @@ export function stop(
   const supervisor = readPpid(dir);
   if (supervisor === undefined) throw new NspawnError('process-gone', 'the pod has not been started yet');
   const cgroup = findPodCgroup(dir);
-  const pidfd = openSupervisor(kernel, supervisor, cgroup);
+  const isOurs = (): boolean => cgroup === undefined || supervises(supervisor, podPids(cgroup));
+  const pidfd = openMember(kernel, supervisor, isOurs);
   if (pidfd === undefined) {
     if (cgroup !== undefined) killPod(cgroup);
     return 0;
@@ -44,19 +46,9 @@ export function stop(
   return 0;
 }
 
-// The number may be another process's by now. The descriptor is opened before membership is checked: between the two
-// the number cannot change hands.
-function openSupervisor(kernel: Kernel, pid: number, cgroup: PodCgroup | undefined): number | undefined {
-  let pidfd: number;
-  try {
-    pidfd = kernel.pidfdOpen(pid, 0);
-  } catch (error) {
-    if (hasCode(error, 'ESRCH')) return undefined;
-    throw error;
-  }
-  if (cgroup === undefined || podPids(cgroup).includes(pid)) return pidfd;
-  closeSync(pidfd);
-  return undefined;
+// Where machined has made the pod's cgroup, nspawn itself stays in its caller's: only what it has started is in there.
+function supervises(pid: number, pod: readonly number[]): boolean {
+  return pod.includes(pid) || childrenOf(pid).some((child) => pod.includes(child));
 }
 
 function signal(send: () => void): void {

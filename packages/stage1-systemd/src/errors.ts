@@ -2,7 +2,8 @@
 
 import { RktError } from '@rkt/diagnostics/rkt-error';
 
-export type SystemdErrorCode = 'bad-event-handler' | 'bad-limit' | 'unenforceable' | 'unsupported';
+export type SystemdErrorCode =
+  'bad-event-handler' | 'bad-limit' | 'bad-user' | 'unenforceable' | 'unsupported';
 
 /** An app that asks for what its unit cannot say. */
 export class SystemdError extends RktError<SystemdErrorCode> {}

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 
 import fc from 'fast-check';
 
-import { diagnoseExecutable } from './diagnose.ts';
+import { diagnoseDirectory, diagnoseExecutable } from './diagnose.ts';
 
 describe('diagnosis of a program that does not start', () => {
   let root = '';
@@ -30,6 +30,15 @@ describe('diagnosis of a program that does not start', () => {
     mkdirSync(join(root, 'dir'), { recursive: true });
     assert.equal(diagnose('/text'), 'Error: "/text" is not executable');
     assert.equal(diagnose('/dir'), 'Error: "/dir" is not executable');
+  });
+
+  it('says why nobody can start in a directory', () => {
+    const directory = (name: string): string | undefined =>
+      diagnoseDirectory(name, (file) => openSync(join(root, file), 'r'));
+    add('plain', '', 0o644);
+    assert.equal(directory('/'), undefined);
+    assert.equal(directory('/none'), 'Error: Unable to change to "/none": No such file or directory');
+    assert.equal(directory('/plain'), 'Error: Unable to change to "/plain": Not a directory');
   });
 
   it('follows scripts to what is missing', () => {

@@ -44,6 +44,19 @@ export function diagnoseExecutable(executable: string, open: OpenInRoot = openHe
   return 'Error: Excessive interpreter recursion, giving up';
 }
 
+/** The reason why no process can start in `directory`, or undefined. Never throws, as {@link diagnoseExecutable}. */
+export function diagnoseDirectory(directory: string, open: OpenInRoot = openHere): string | undefined {
+  const unable = (why: string): string => `Error: Unable to change to ${quote(directory)}: ${why}`;
+  try {
+    const fd = open(directory);
+    const found = fstatSync(fd).isDirectory();
+    closeSync(fd);
+    return found ? undefined : unable('Not a directory');
+  } catch (error) {
+    return unable(reason(error));
+  }
+}
+
 // The interpreter to look at next, undefined when there is none, or what is wrong.
 function inspect(file: string, fd: number): string | undefined | { readonly error: string } {
   const status = fstatSync(fd);

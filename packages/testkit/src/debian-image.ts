@@ -88,8 +88,8 @@ function imagePath(compression: Compression): string {
   return join(CACHE_DIR, 'debian', `${SUITE}-minbase-${RECIPE}.${compression}.aci`);
 }
 
-// The mirror this machine takes its own packages from; debootstrap's default if there is none.
-function hostMirror(): string[] {
+/** The mirror this machine takes its own packages from, as words for debootstrap: none for debootstrap's default. */
+export function hostMirror(): string[] {
   const { stdout } = spawnSync(
     'apt-get',
     ['indextargets', '--format', '$(CODENAME) $(REPO_URI)', 'Created-By: Packages'],

@@ -37,6 +37,11 @@ export class GpgHome implements Disposable {
     chmodSync(this.#tmp.path, 0o700);
   }
 
+  /** The directory: GNUPGHOME of programs that sign with these keys. */
+  get path(): string {
+    return this.#tmp.path;
+  }
+
   /** Makes a key pair; returns the fingerprint, 40 upper-case hex digits. */
   makeKey(userId: string, options: GpgKeyOptions = {}): string {
     const { algorithm = 'ed25519', usage = 'sign', expires = 'never', now } = options;

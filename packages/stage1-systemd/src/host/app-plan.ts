@@ -32,6 +32,8 @@ export interface AppPlan {
 export interface PodPlan {
   /** The one app has the terminal. */
   readonly interactive: boolean;
+  /** Device of the pod's terminal; `/dev/console` by default. */
+  readonly terminal?: string;
   /** A sandbox: apps come and go, and their end is not the pod's. */
   readonly mutable?: boolean;
   /** Hide and protect parts of /proc and /sys, and give apps only the devices they were promised. */

@@ -1,6 +1,7 @@
 // The unit of an app: NAME.service (contract 2.6; what differs is in docs/decisions/0004). Pure.
 
 import { quote } from '@rkt/diagnostics/quote';
+import { SYSTEMD_NOTIFY_ANNOTATION } from '@rkt/pod-layout/entrypoints';
 import { envFileIn } from '@rkt/pod-layout/stage1-paths';
 import type { AllowedDevice } from '@rkt/stage1-base/devices';
 import type { LoadedApp } from '@rkt/stage1-base/pod';
@@ -11,10 +12,10 @@ import { option, type UnitOption } from 'systemd-unit-parser/unit';
 import { SystemdError } from '../errors.ts';
 import type { AppPlan, PodPlan } from './app-plan.ts';
 import type { InnerBind } from './app-root.ts';
-import { standardStreams } from './io-modes.ts';
+import { readsPodTerminal, readsTerminal, streamDirectives } from './io-modes.ts';
 import { HIDDEN_PATHS, READ_ONLY_PATHS } from './protected-paths.ts';
 import { hasSockets, socketUnitName } from './socket-unit.ts';
-import { pathWord } from './unit-words.ts';
+import { pathWord, wholePath } from './unit-words.ts';
 
 /** How long an app may take to end after SIGTERM, before SIGKILL. */
 const STOP_SECONDS = 10;
@@ -43,12 +44,12 @@ export function appUnit(plan: AppPlan, pod: PodPlan): UnitOption[] {
     ...(hasSockets(loaded) ? [unit('Requires', socketUnitName(loaded.name))] : []),
     service('Restart', 'no'),
     service('SyslogIdentifier', loaded.name),
-    ...streams(loaded, pod),
+    ...streamDirectives(loaded, pod.interactive, pod.terminal),
     ...(speaksNotify(loaded) ? [service('Type', 'notify')] : []),
     service('TimeoutStartSec', '0'),
-    service('ExecStart', quoteCommandLine(plan.argv, { escapeProgram: true })),
+    service('ExecStart', commandLine(plan.argv)),
     service('RootDirectory', pathWord(root)),
-    service('WorkingDirectory', pathWord(plan.workingDirectory)),
+    service('WorkingDirectory', wholePath(plan.workingDirectory)),
     service('EnvironmentFile', pathWord(envFileIn(loaded.name))),
     service('User', String(credentials.uid)),
     service('Group', String(credentials.gid)),
@@ -60,6 +61,9 @@ export function appUnit(plan: AppPlan, pod: PodPlan): UnitOption[] {
     service('NoNewPrivileges', String(plan.noNewPrivileges)),
     ...(loaded.runtimeApp.readOnlyRootFS === true ? readOnlyRoot(plan) : []),
     ...(pod.protectPaths ? protection(root, plan.devices) : []),
+    ...(pod.protectPaths && pod.terminal !== undefined && readsPodTerminal(loaded, pod.interactive)
+      ? [service('DeviceAllow', `${pod.terminal} rw`)]
+      : []),
     ...eventHandlers(loaded),
     ...plan.resources.map(([name, value]) => service(name, value)),
     ...surroundings(plan, pod),
@@ -83,20 +87,22 @@ function unitSection({ name, image }: LoadedApp, { mutable = false }: PodPlan): 
   ];
 }
 
-function streams(loaded: LoadedApp, { interactive }: PodPlan): UnitOption[] {
-  const { input, output, error } = standardStreams(loaded, interactive);
-  return [
-    service('StandardInput', input),
-    service('StandardOutput', output),
-    service('StandardError', error),
-  ];
+// systemd refuses to load a unit with any other program, and its pod would have no app.
+function commandLine([program = '', ...args]: readonly string[]): string {
+  // oxlint-disable-next-line no-control-regex -- they are what is looked for
+  if (/["'\\\x00-\x1f\x7f]/.test(program)) {
+    throw new SystemdError(
+      'unsupported',
+      `systemd executes no program with quotes, backslashes or control characters in its path: ${quote(program)}`,
+    );
+  }
+  return quoteCommandLine([program.replace(/(?<=.)\/+$/, ''), ...args], { escapeProgram: true });
 }
 
-const NOTIFY_ANNOTATION = 'appc.io/executor/supports-systemd-notify';
 const GO_TRUE: readonly string[] = ['1', 't', 'T', 'TRUE', 'true', 'True'];
 
 function speaksNotify({ image }: LoadedApp): boolean {
-  const annotation = image.annotations?.find(({ name }) => name === NOTIFY_ANNOTATION);
+  const annotation = image.annotations?.find(({ name }) => name === SYSTEMD_NOTIFY_ANNOTATION);
   return annotation !== undefined && GO_TRUE.includes(annotation.value);
 }
 
@@ -168,7 +174,7 @@ function eventHandlers({ app }: LoadedApp): UnitOption[] {
         `eventHandler ${name} needs an absolute path, not ${quote(exec[0] ?? '')}`,
       );
     }
-    return service(directive, `!${quoteCommandLine(exec, { escapeProgram: true })}`);
+    return service(directive, `!${commandLine(exec)}`);
   });
 }
 
@@ -178,12 +184,15 @@ function surroundings(
   { limits, protectPaths, interactive }: PodPlan,
 ): UnitOption[] {
   const set = new Set((loaded.app.environment ?? []).map(({ name }) => name));
-  const added = SYSTEMD_VARIABLES.filter((name) => !set.has(name) && !(name === 'TERM' && interactive));
+  const onTerminal = interactive || readsTerminal(loaded);
+  const added = SYSTEMD_VARIABLES.filter((name) => !set.has(name) && !(name === 'TERM' && onTerminal));
   return [
     ...(protectPaths ? [] : [service('MountAPIVFS', 'false')]),
     service('UnsetEnvironment', added.join(' ')),
     service('IgnoreSIGPIPE', 'false'),
     service('TimeoutStopSec', String(STOP_SECONDS)),
+    // Out of memory, the kernel kills a process and the app goes on, with version 2 of cgroups as with version 1.
+    service('OOMPolicy', 'continue'),
     ...limits.map(([name, value]) => service(name, value)),
     ...innerBinds.map(innerBind),
   ];

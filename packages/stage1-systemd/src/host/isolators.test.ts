@@ -11,7 +11,7 @@ const directives = (
   resourceDirectives(
     { isolators } as never,
     abilities,
-    unenforceableFor('a', false, () => {}),
+    unenforceableFor('app "a"', false, () => {}),
   );
 
 describe('resource isolators', () => {
@@ -65,13 +65,20 @@ describe('resource isolators', () => {
       const result = resourceDirectives(
         { isolators: [isolator] } as never,
         none,
-        unenforceableFor('a', true, (line) => told.push(line)),
+        unenforceableFor('app "a"', true, (line) => told.push(line)),
       );
       assert.deepEqual(result, []);
       assert.match(
         told.join('\n'),
         /^warning: \S+ isolator set but support disabled in the kernel, skipping$/,
       );
+    }
+  });
+  it('are more than nothing', () => {
+    for (const name of ['resource/memory', 'resource/cpu']) {
+      for (const amount of ['0', '-1']) {
+        assert.throws(() => directives([limit(name, { limit: amount })]), { code: 'bad-limit' });
+      }
     }
   });
   it('have a largest number of cores', () => {

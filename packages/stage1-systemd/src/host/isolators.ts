@@ -3,8 +3,6 @@
 import { parseQuantity, quantityBytes, quantityMilli } from '@rkt/spec/quantity';
 import type { App } from '@rkt/spec/app';
 
-import { quote } from '@rkt/diagnostics/quote';
-
 import { SystemdError } from '../errors.ts';
 
 /** What the host can do for a pod. */
@@ -27,12 +25,15 @@ export const RESOURCE_ISOLATORS: readonly string[] = [
   'os/linux/oom-score-adj',
 ];
 
+/** Names of isolators that bound all apps of a pod together: those which the standard has for pods, too. */
+export const POD_ISOLATORS: readonly string[] = ['resource/memory', 'resource/cpu'];
+
 /** What becomes of a limit that the host cannot enforce: told, or refused by throwing. */
 export type Unenforceable = (isolator: string, reason: string) => void;
 
 /**
- * The directives of an app's resource isolators, name and value. Of several of one kind the last counts; without a
- * limit nothing is set. What the host cannot do is left out when `unenforceable` returns.
+ * The directives of the resource isolators of an app, or of a pod, name and value. Of several of one kind the last
+ * counts; without a limit nothing is set. What the host cannot do is left out when `unenforceable` returns.
  * @throws SystemdError `bad-limit`, and what `unenforceable` throws
  */
 export function resourceDirectives(
@@ -51,7 +52,7 @@ export function resourceDirectives(
   const directives: [string, string][] = [];
   const memory = limit('resource/memory');
   if (memory !== undefined && supported('resource/memory', 'memory')) {
-    directives.push(['MemoryMax', String(quantityBytes(parseQuantity(memory)))]);
+    directives.push(['MemoryMax', String(positive('memory', memory, quantityBytes(parseQuantity(memory))))]);
   }
   const cpu = limit('resource/cpu');
   if (cpu !== undefined && supported('resource/cpu', 'cpu')) {
@@ -72,11 +73,15 @@ export function resourceDirectives(
   return directives;
 }
 
-/** Refuses, or with `allowed` warns of, what the host cannot enforce for an app. */
-export function unenforceableFor(app: string, allowed: boolean, warn: (line: string) => void): Unenforceable {
+/** Refuses, or with `allowed` warns of, what the host cannot enforce for `whom`: `app "a"` or `pod`. */
+export function unenforceableFor(
+  whom: string,
+  allowed: boolean,
+  warn: (line: string) => void,
+): Unenforceable {
   return (isolator, reason) => {
     if (!allowed) {
-      throw new SystemdError('unenforceable', `app ${quote(app)}: cannot enforce ${isolator}: ${reason}`, {
+      throw new SystemdError('unenforceable', `${whom}: cannot enforce ${isolator}: ${reason}`, {
         hint: 'add --insecure-options=limits to run it without',
       });
     }
@@ -85,9 +90,15 @@ export function unenforceableFor(app: string, allowed: boolean, warn: (line: str
   };
 }
 
+// systemd would take another for no limit at all.
+function positive(what: string, text: string, amount: bigint): bigint {
+  if (amount > 0n) return amount;
+  throw new SystemdError('bad-limit', `${what} limit must be more than nothing, not ${text}`);
+}
+
 // systemd takes whole percents of one core, at least one.
 function cpuPercent(text: string): bigint {
-  const milli = quantityMilli(parseQuantity(text));
+  const milli = positive('cpu', text, quantityMilli(parseQuantity(text)));
   if (milli / 1000n > MOST_CORES) {
     throw new SystemdError('bad-limit', `cpu limit exceeds the maximum millivalue: ${text}`);
   }

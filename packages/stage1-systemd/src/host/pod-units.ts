@@ -5,16 +5,35 @@ import { option, type UnitOption } from 'systemd-unit-parser/unit';
 
 import { appUnitName, HALTED_TARGET } from './app-unit.ts';
 
-/** The pod-level units, by file name; a mutable pod is up without apps, too. */
+/** What the pod-level units depend on beside the apps. */
+export interface PodUnitOptions {
+  /** The pod is up without apps, too. */
+  readonly mutable?: boolean;
+  /** Directives that bound all apps together, name and value. */
+  readonly podResources?: readonly (readonly [name: string, value: string])[];
+}
+
+/** The pod-level units, by file name. */
 export function podUnits(
   apps: readonly string[],
-  mutable = false,
+  { mutable = false, podResources = [] }: PodUnitOptions = {},
 ): ReadonlyMap<string, readonly UnitOption[]> {
   return new Map([
+    ...(podResources.length === 0 ? [] : [[UNITS_SLICE, unitsSlice(podResources)] as const]),
     ['default.target', [...defaultTarget(apps), ...(mutable ? KEEPS_POD : [])]],
     ['halting.socket', haltingSocket(apps)],
     [HALTED_TARGET, [...haltedTarget(apps), ...(mutable ? [unit('Conflicts', 'default.target')] : [])]],
   ]);
+}
+
+/** Where systemd puts every service that says nothing else, so all apps. */
+const UNITS_SLICE = 'system.slice';
+
+function unitsSlice(resources: NonNullable<PodUnitOptions['podResources']>): UnitOption[] {
+  return [
+    unit('Description', 'The apps of the pod'),
+    ...resources.map(([name, value]) => option('Slice', name, value)),
+  ];
 }
 
 /** Reached when all apps have been started. */

@@ -5,8 +5,19 @@
 import { chownSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 
 import type { Stage1Root } from '@rkt/pod-layout/pod-paths';
-import { ENV_DIR, envFileIn, MACHINE_ID, onHost, unitFile } from '@rkt/pod-layout/stage1-paths';
+import {
+  ENV_DIR,
+  envFileIn,
+  MACHINE_ID,
+  muxDirIn,
+  muxEnvFileIn,
+  onHost,
+  RESERVED_DIR,
+  reservedFileIn,
+  unitFile,
+} from '@rkt/pod-layout/stage1-paths';
 import { appEnvironment } from '@rkt/stage1-base/app-env';
+import type { BoundAddress } from '@rkt/stage1-base/bound-addresses';
 import type { LoadedPod } from '@rkt/stage1-base/pod';
 import { writeNew } from '@rkt/stage1-base/write-new';
 import { serializeOptions } from 'systemd-unit-parser/serialize';
@@ -16,24 +27,34 @@ import { withAccounts } from './accounts.ts';
 import type { AppPlan, PodPlan } from './app-plan.ts';
 import { appUnit, appUnitName } from './app-unit.ts';
 import { environmentFile } from './env-file.ts';
-import { podUnits } from './pod-units.ts';
+import { isAttachable, muxEnvironment } from './io-modes.ts';
+import { podUnits, type PodUnitOptions } from './pod-units.ts';
 import { EARLY_TARGET, earlyTarget, hasSockets, socketUnit, socketUnitName } from './socket-unit.ts';
 
 const FILE_MODE = 0o644;
 /** Of an environment with the token of the metadata service in it. */
 const SECRET_FILE_MODE = 0o600;
 const DIRECTORY_MODE = 0o755;
+/** Of what only root of the pod, and of the host, connects to. */
+const PRIVATE_DIRECTORY_MODE = 0o700;
 
-/** Reasons why programs cannot be executed, by app; told when systemd has failed to execute them. */
+/** Room for an exit status: blanks, which the number is written over. */
+const NO_STATUS = '    \n';
+
+/** Reasons why apps cannot be started, by app; told when systemd has failed to. */
 const DIAGNOSIS_DIR = '/rkt/diagnosis';
 
 /** Options of {@link writePod}. */
-export interface WritePodOptions extends PodPlan {
+export interface WritePodOptions extends PodPlan, Pick<PodUnitOptions, 'podResources'> {
   readonly uuid: string;
   readonly warn: (line: string) => void;
   /** Of a pod that is registered with the metadata service. */
   readonly metadataUrl?: string | undefined;
-  /** Why an app's program cannot be executed, if it cannot. */
+  /** Sockets that rkt was started with. */
+  readonly sockets?: readonly BoundAddress[];
+  /** Whether the pod has the network of the host. */
+  readonly hostNetwork?: boolean;
+  /** Why an app cannot start in its directory or its program not be executed, if so. */
   readonly diagnose: (plan: AppPlan) => Promise<string | undefined>;
 }
 
@@ -47,7 +68,7 @@ export async function writePod(
   const activated = loaded.filter(hasSockets);
   if (activated.length > 0) writeUnit(stage1, EARLY_TARGET, earlyTarget(activated.map(({ name }) => name)));
   const names = loaded.map(({ name }) => name);
-  for (const [name, unit] of podUnits(names, options.mutable)) writeUnit(stage1, name, unit);
+  for (const [name, unit] of podUnits(names, options)) writeUnit(stage1, name, unit);
   writeNew(onHost(stage1, MACHINE_ID), `${options.uuid.replaceAll('-', '')}\n`, FILE_MODE);
 }
 
@@ -61,7 +82,16 @@ export async function writeApps(
     const { loaded } = plan;
     writeUnit(stage1, appUnitName(loaded.name), appUnit(plan, options));
     if (hasSockets(loaded)) {
-      writeUnit(stage1, socketUnitName(loaded.name), socketUnit(loaded, manifest, options.warn));
+      writeUnit(
+        stage1,
+        socketUnitName(loaded.name),
+        socketUnit(
+          loaded,
+          manifest,
+          { given: options.sockets ?? [], hostNetwork: options.hostNetwork ?? false },
+          options.warn,
+        ),
+      );
     }
   }
   mkdirSync(onHost(stage1, ENV_DIR), { recursive: true, mode: DIRECTORY_MODE });
@@ -72,6 +102,13 @@ export async function writeApps(
     // In a user namespace the pod's root, who has to read it, is the owner of the tree.
     if (options.metadataUrl !== undefined) giveToOwnerOf(stage1, file);
   }
+  mkdirSync(onHost(stage1, RESERVED_DIR), { recursive: true, mode: DIRECTORY_MODE });
+  for (const { loaded: app } of apps) {
+    const file = onHost(stage1, reservedFileIn(app.name));
+    writeNew(file, NO_STATUS, FILE_MODE);
+    giveToOwnerOf(stage1, file);
+  }
+  for (const plan of apps) if (isAttachable(plan.loaded, options.interactive)) writeMux(stage1, plan);
   writeAccounts(stage1, apps);
   await writeDiagnoses(stage1, apps, options);
 }
@@ -82,10 +119,19 @@ export function deleteAppFiles(stage1: Stage1Root, app: string): void {
     unitFile(stage1, appUnitName(app)),
     unitFile(stage1, socketUnitName(app)),
     onHost(stage1, envFileIn(app)),
+    onHost(stage1, reservedFileIn(app)),
     onHost(stage1, `${DIAGNOSIS_DIR}/${app}`),
   ]) {
     rmSync(file, { force: true });
   }
+  rmSync(onHost(stage1, muxDirIn(app)), { recursive: true, force: true });
+}
+
+function writeMux(stage1: Stage1Root, { loaded, credentials }: AppPlan): void {
+  const directory = onHost(stage1, muxDirIn(loaded.name));
+  mkdirSync(directory, { recursive: true, mode: PRIVATE_DIRECTORY_MODE });
+  writeNew(onHost(stage1, muxEnvFileIn(loaded.name)), muxEnvironment(loaded, credentials), FILE_MODE);
+  giveToOwnerOf(stage1, directory);
 }
 
 function giveToOwnerOf(root: Stage1Root, file: string): void {

@@ -1,5 +1,5 @@
-// Makes the mounts of the app in a mount namespace of the pod's own: they end with the pod's last process, and the
-// host's table never shows them. Runs in the run entry point. Synchronous: after unshare the threads of the event
+// Makes mounts in the root of an app that is a process of the host, in a mount namespace of the pod's own: they end with
+// the pod's last process, and the host's table never shows them. Runs in the run entry point. Synchronous: after unshare the threads of the event
 // loop stay behind in the host's namespace.
 //
 // Sources and targets are opened first and mounted by descriptor, so that nobody can put a symlink in their place
@@ -18,6 +18,7 @@ import {
   MOUNT_ATTR_RDONLY,
   MS_BIND,
   MS_NODEV,
+  MS_NOEXEC,
   MS_NOSUID,
   MS_REC,
   MS_SLAVE,
@@ -37,11 +38,35 @@ import {
   resolveInRootFd,
 } from '@rkt/linux/safe-path';
 
-import { FlyError } from './errors.ts';
-import type { FlyMount } from './mount-plan.ts';
+import { Stage1Error } from './errors.ts';
 
 const NEW_DIRECTORY_MODE = 0o755;
 const NEW_FILE_MODE = 0o700;
+
+/** One mount. Targets are paths inside the app's root and may lead through symlinks. */
+export type RootMount =
+  | {
+      /** A file system of its own. */
+      readonly kind: NewFileSystem;
+      readonly target: string;
+    }
+  | {
+      readonly kind: 'bind';
+      /** On the host, absolute; symlinks are followed. */
+      readonly source: string;
+      readonly target: string;
+      readonly recursive: boolean;
+      readonly readOnly: boolean;
+    };
+
+/** File systems that are not somewhere else already. */
+type NewFileSystem = 'tmpfs' | 'sysfs';
+
+/** With which flags and options; sysfs shows the devices of the network namespace that it is mounted in. */
+const FILE_SYSTEMS: Readonly<Record<NewFileSystem, readonly [flags: number, options: string | null]>> = {
+  tmpfs: [MS_NOSUID | MS_NODEV, 'mode=1777'],
+  sysfs: [MS_NOSUID | MS_NODEV | MS_NOEXEC, null],
+};
 
 /** Content of /etc/hosts in an app that brings none (contract 3). */
 const DEFAULT_HOSTS = '127.0.0.1 localhost localdomain\n';
@@ -62,12 +87,12 @@ export interface AppRootOptions {
 
 /**
  * Makes `mounts` inside the root of the app at `rootfs`, in order; what is missing for a target is created.
- * @throws FlyError `mount-failed`, `bad-volume`; KernelError
+ * @throws Stage1Error `mount-failed`, `bad-volume`; KernelError
  */
 export function mountAll(
   kernel: Kernel,
   rootfs: string,
-  mounts: readonly FlyMount[],
+  mounts: readonly RootMount[],
   { readOnly, defaultHosts }: AppRootOptions,
 ): void {
   // Only a mount can be read-only: make the root one.
@@ -76,8 +101,8 @@ export function mountAll(
   try {
     if (defaultHosts) writeDefaultHosts(rootFd);
     for (const mount of mounts) {
-      if (mount.kind === 'tmpfs') mountTmpfs(kernel, rootFd, mount.target);
-      else mountBind(kernel, rootFd, mount);
+      if (mount.kind === 'bind') mountBind(kernel, rootFd, mount);
+      else mountNew(kernel, rootFd, mount.kind, mount.target);
     }
     if (readOnly) protect(kernel, rootFd, false);
   } finally {
@@ -85,19 +110,18 @@ export function mountAll(
   }
 }
 
-function mountTmpfs(kernel: Kernel, rootFd: number, target: string): void {
-  withTarget(rootFd, target, true, 'tmpfs', (fd) =>
-    kernel.mount('tmpfs', procFdPath(fd), 'tmpfs', MS_NOSUID | MS_NODEV, 'mode=1777'),
-  );
+function mountNew(kernel: Kernel, rootFd: number, type: NewFileSystem, target: string): void {
+  const [flags, options] = FILE_SYSTEMS[type];
+  withTarget(rootFd, target, true, type, (fd) => kernel.mount(type, procFdPath(fd), type, flags, options));
 }
 
-function mountBind(kernel: Kernel, rootFd: number, mount: Extract<FlyMount, { kind: 'bind' }>): void {
+function mountBind(kernel: Kernel, rootFd: number, mount: Extract<RootMount, { kind: 'bind' }>): void {
   const { source, target, recursive, readOnly } = mount;
   let sourceFd: number;
   try {
     sourceFd = openSync(source, O_PATH);
   } catch (error) {
-    throw new FlyError('bad-volume', `stat of host path ${source}: ${reason(error)}`);
+    throw new Stage1Error('bad-volume', `stat of host path ${source}: ${reason(error)}`);
   }
   try {
     withTarget(rootFd, target, fstatSync(sourceFd).isDirectory(), source, (fd) =>
@@ -138,7 +162,7 @@ function withTarget(
   try {
     fd = openTarget(rootFd, target, directory);
   } catch (cause) {
-    throw new FlyError('mount-failed', `unable to create mount target ${quote(target)}: ${reason(cause)}`);
+    throw new Stage1Error('mount-failed', `unable to create mount target ${quote(target)}: ${reason(cause)}`);
   }
   try {
     refuseMismatch(fstatSync(fd).isDirectory(), directory, source, target);
@@ -174,7 +198,7 @@ function refuseMismatch(
 ): void {
   if (targetIsDirectory === sourceIsDirectory) return;
   const [first, second] = sourceIsDirectory ? ['a directory', 'not'] : ['not a directory', ''];
-  throw new FlyError(
+  throw new Stage1Error(
     'bad-volume',
     `can't mount because ${quote(source)} is ${first} while ${quote(target)} is ${second}`.trimEnd(),
   );

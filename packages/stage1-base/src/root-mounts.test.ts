@@ -25,19 +25,18 @@ import {
 } from '@rkt/linux/constants';
 import { recordingKernel } from '@rkt/linux/testing/recording-kernel';
 
-import { enterOwnMountNamespace, mountAll } from './app-mounts.ts';
-import type { FlyMount } from './mount-plan.ts';
+import { enterOwnMountNamespace, mountAll, type RootMount } from './root-mounts.ts';
 
 const PLAIN = { readOnly: false, defaultHosts: false };
 
-describe("making fly's mounts", () => {
+describe('mounts in the root of an app', () => {
   let root = '';
   beforeEach(() => {
     root = mkdtempSync(join(tmpdir(), 'rkt-mounts-'));
   });
   afterEach(() => rmSync(root, { recursive: true, force: true }));
 
-  const bind = (target: string, more: Partial<Extract<FlyMount, { kind: 'bind' }>> = {}): FlyMount => ({
+  const bind = (target: string, more: Partial<Extract<RootMount, { kind: 'bind' }>> = {}): RootMount => ({
     kind: 'bind',
     source: tmpdir(),
     target,
