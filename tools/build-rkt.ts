@@ -4,10 +4,16 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import type { AciInfo } from './build-stage1/aci.ts';
-import { bundle } from './bundle.ts';
+import { bundle, bundleLibrary } from './bundle.ts';
 import { writeManPages } from './man.ts';
 import { buildSingleExecutable } from './sea.ts';
 import { bundlesDir, distDir, productVersion, readJson, runTool, workspaceRoot } from './workspace.ts';
+
+/** Libraries of the API service and of signatures: two thirds of the text that every other start would read. */
+const LIBRARIES = ['@grpc/grpc-js', 'openpgp'];
+
+/** Programs of threads; packages/stage0/src/treestore/second-thread.ts asks for this one. */
+const THREADS = { 'copy-thread': 'packages/stage0/src/treestore/copy-thread.ts' };
 
 /** Bundles the command into `script`, for the stage1 image in dist. */
 export async function bundleRkt(script: string): Promise<number> {
@@ -21,18 +27,35 @@ export async function bundleRkt(script: string): Promise<number> {
     stage1Key: stage1.key,
   };
   const entry = path.join(workspaceRoot, 'packages/stage0/src/bin/rkt.ts');
-  const { bytes } = await bundle({ entry, output: script, define: { RKT_BUILD_INFO: buildInfo } });
+  const { bytes } = await bundle({
+    entry,
+    output: script,
+    define: { RKT_BUILD_INFO: buildInfo },
+    apart: LIBRARIES,
+  });
   return bytes;
 }
 
 async function main(): Promise<void> {
   const script = path.join(bundlesDir, 'stage0.cjs');
   const bytes = await bundleRkt(script);
+  const libraries: Record<string, string> = {};
+  for (const name of LIBRARIES) {
+    libraries[name] = path.join(bundlesDir, `${path.basename(name)}.cjs`);
+    await bundleLibrary(name, libraries[name]);
+  }
+  const threads: Record<string, string> = {};
+  for (const [name, entry] of Object.entries(THREADS)) {
+    threads[name] = path.join(bundlesDir, `${name}.cjs`);
+    await bundle({ entry: path.join(workspaceRoot, entry), output: threads[name] });
+  }
   const output = path.join(distDir, 'rkt');
   buildSingleExecutable({
     script,
     output,
     name: 'stage0',
+    libraries,
+    threads,
     special: { name: 'stage0-launches', words: ['run', 'prepare', 'run-prepared'] },
   });
   fs.copyFileSync(`${script}.map`, `${output}.map`);

@@ -1,12 +1,12 @@
-// `npm run build`: dist/rkt, dist/stage1-nspawn.aci and dist/stage1-fly.aci, each an Nx target that is replayed from
-// the cache when nothing it is made of has changed. Runs on the developer's machine or in CI.
+// `npm run build`: dist/rkt and the stage1 images, each an Nx target that is replayed from the cache when nothing it is
+// made of has changed. Runs on the developer's machine or in CI.
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { distDir, runTool, workspaceRoot } from './workspace.ts';
 
-const PROJECTS = ['stage0', 'stage1-nspawn', 'stage1-fly'];
-const RESULTS = ['rkt', 'stage1-nspawn.aci', 'stage1-fly.aci'];
+const PROJECTS = ['stage0', 'stage1-nspawn', 'stage1-fly', 'stage1-kvm', 'stage1-example'];
+const RESULTS = ['rkt', 'stage1-nspawn.aci', 'stage1-fly.aci', 'stage1-kvm.aci', 'stage1-example.aci'];
 
 /** Builds what is out of date. Throws when a target fails; its output has been shown then. */
 export function build(): void {

@@ -1,9 +1,9 @@
 // Turns an entry point into one CommonJS file for a single executable: everything inlined, nothing evaluated
 // before it is imported. Runs at build time.
 //
-// A single executable has one script, so code splitting is not possible; esbuild instead wraps every module that is
-// reached through `import()` (and all that it imports) in a function that runs at the first import. bundle.test.ts
-// proves it: the start-up budgets rest on it.
+// esbuild wraps every module that is reached through `import()` (and all that it imports) in a function that runs at
+// the first import. bundle.test.ts proves it: the start-up budgets rest on it. Large libraries that few commands want
+// are scripts of their own: each start reads the text of the script, used or not.
 import fs from 'node:fs';
 import path from 'node:path';
 import { build, type BuildOptions, type Plugin } from 'esbuild';
@@ -14,6 +14,8 @@ export interface BundleOptions {
   readonly output: string;
   /** Build-time constants: identifier to value. */
   readonly define?: Readonly<Record<string, unknown>>;
+  /** Libraries that are left out, for {@link bundleLibrary}: the script asks `require` for them by name. */
+  readonly apart?: readonly string[];
 }
 
 export interface BundleResult {
@@ -91,11 +93,10 @@ const GRPC: Plugin = {
 };
 
 /** For the same reason: the form of this library that is one function. Minified, as it is compiled whenever it is used. */
-const OPENPGP = path.join(workspaceRoot, 'node_modules/openpgp/dist/node/openpgp.min.cjs');
+const LIBRARY_FILES = { openpgp: path.join(workspaceRoot, 'node_modules/openpgp/dist/node/openpgp.min.cjs') };
 
 const SETTINGS = {
   absWorkingDir: workspaceRoot,
-  alias: { openpgp: OPENPGP },
   bundle: true,
   platform: 'node',
   format: 'cjs',
@@ -119,6 +120,8 @@ export async function bundle(options: BundleOptions): Promise<BundleResult> {
   const result = await build({
     ...SETTINGS,
     define,
+    alias: options.apart?.includes('openpgp') === true ? {} : LIBRARY_FILES,
+    external: [...(options.apart ?? [])],
     entryPoints: [options.entry],
     outfile: options.output,
     sourcemap: 'external',
@@ -131,4 +134,15 @@ export async function bundle(options: BundleOptions): Promise<BundleResult> {
   }
   const inputs = Object.keys(result.metafile.inputs).map((file) => path.normalize(file));
   return { inputs: inputs.sort(), bytes: fs.statSync(options.output).size };
+}
+
+/** Bundles the library `name` of node_modules into `output`, a CommonJS module. Throws what esbuild reports. */
+export async function bundleLibrary(name: string, output: string): Promise<void> {
+  await build({
+    ...SETTINGS,
+    alias: LIBRARY_FILES,
+    stdin: { contents: `module.exports = require(${JSON.stringify(name)});`, resolveDir: workspaceRoot },
+    outfile: output,
+    plugins: [GRPC],
+  });
 }

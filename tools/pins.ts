@@ -16,6 +16,7 @@ import {
   type Pins,
 } from './build-stage1/debs.ts';
 import { addFlavor, FLAVORS, ROOT_PACKAGES } from './build-stage1/flavors.ts';
+import { KERNEL_METAPACKAGE } from './build-stage1/guest.ts';
 import { ImageTree } from './build-stage1/image-tree.ts';
 import { pinnedNode } from './pinned-node.ts';
 import { runTool, workspaceRoot } from './workspace.ts';
@@ -37,6 +38,17 @@ function dependencyClosure(roots: readonly string[]): string[] {
   return [...new Set([...roots, ...names.filter((name) => PREFIX_OF_LIBRARIES.test(name))])];
 }
 
+/** The kernel that the metapackage stands for now; its name holds its version. */
+function newestKernel(): string {
+  const apt = spawnSync('apt-cache', ['depends', KERNEL_METAPACKAGE], {
+    encoding: 'utf8',
+    env: { PATH: '/usr/bin:/bin', LC_ALL: 'C' },
+  });
+  const name = /^ *Depends: (linux-image-\S+)$/m.exec(apt.stdout)?.[1];
+  if (name === undefined) throw new Error(`apt-cache depends: ${KERNEL_METAPACKAGE} depends on no kernel`);
+  return name;
+}
+
 function readOldPins(): Pins {
   try {
     return readPins();
@@ -51,7 +63,10 @@ function main(): void {
   }
   const directories = new Map<string, string>();
   const available = new Map<string, Pin>();
-  for (const [name, { file, version }] of fetchNewest(dependencyClosure(ROOT_PACKAGES))) {
+  for (const [name, { file, version }] of fetchNewest([
+    ...dependencyClosure(ROOT_PACKAGES),
+    newestKernel(),
+  ])) {
     directories.set(name, unpackDeb(file));
     available.set(name, { version, sha256: sha256File(file) });
   }

@@ -3,9 +3,10 @@
 // Reproducible: the same bundle, list of hot functions and node give the same bytes. The settings, and why:
 //  - node is cut down before the script goes in (150 MB -> 116 MB), see elf.ts;
 //  - the script is an asset beside its code cache, since node's own cache holds no function but the outermost;
+//    large libraries that few commands want are assets of their own: each start reads the script, used or not;
 //  - execArgvExtension "none": NODE_OPTIONS of the caller's environment must not reach a program that runs as root;
 //  - node:ffi prints an ExperimentalWarning, which is no business of the user's;
-//  - SIGUSR1 opens no debugger on a program that runs as root;
+//  - SIGUSR1 opens no debugger on a program that runs as root, where every user of the machine could connect;
 //  - a start makes a megabyte of garbage, where V8 first collects, with threads that wait for each other: 4 ms. With
 //    more room it does not come to that, and one thread beside our own is enough for what is left. No more room than
 //    that: fetching a large image would make it 64 MB of young garbage;
@@ -23,17 +24,28 @@ import { readJson } from './workspace.ts';
  * What node starts: the bundle, with the code that was compiled for what it is to do. A cache costs by its size, used
  * or not: the commands that make pods have one of their own, chosen by a guess that costs only time where it is wrong.
  */
-const bootstrap = (words: readonly string[]): string => `'use strict';
+const bootstrap = (words: readonly string[], libraries: readonly string[]): string => `'use strict';
 const { getRawAsset } = require('node:sea');
 const { Script } = require('node:vm');
-const text = Buffer.from(getRawAsset('script')).latin1Slice();
+const read = (asset) => Buffer.from(getRawAsset(asset)).latin1Slice();
+const evaluated = new Map(${JSON.stringify(libraries)}.map((name) => [name, undefined]));
+const load = (name) => {
+  if (!evaluated.has(name)) return require(name);
+  let library = evaluated.get(name);
+  if (library === undefined) {
+    evaluated.set(name, (library = { exports: {} }));
+    new Script(read(name), { filename: name }).runInThisContext()(require, library, library.exports, __filename, __dirname);
+  }
+  return library.exports;
+};
 const special = process.argv.some((word) => ${JSON.stringify(words)}.includes(word));
 const cachedData = new Uint8Array(getRawAsset(special ? 'special-cache' : 'cache'));
-new Script(text, { filename: 'rkt.cjs', cachedData }).runInThisContext()(require, module, exports, __filename, __dirname);
+new Script(read('script'), { filename: 'rkt.cjs', cachedData }).runInThisContext()(load, module, exports, __filename, __dirname);
 `;
 
 const NODE_FLAGS = [
   '--disable-warning=ExperimentalWarning',
+  '--disable-sigusr1',
   '--min-semi-space-size=8',
   '--max-semi-space-size=8',
   '--v8-pool-size=1',
@@ -47,6 +59,10 @@ export interface ExecutableOptions {
   readonly output: string;
   /** Its name in the list of hot functions. */
   readonly name: string;
+  /** Names of libraries that the script asks `require` for, and their scripts: read when they are wanted. */
+  readonly libraries?: Readonly<Record<string, string>>;
+  /** Scripts of threads, by the names under which the script asks for their text. */
+  readonly threads?: Readonly<Record<string, string>>;
   /** Another name there, for starts with one of these words among the arguments. */
   readonly special?: { readonly name: string; readonly words: readonly string[] };
 }
@@ -70,7 +86,14 @@ function writeNew(from: string, output: string): void {
 }
 
 /** Writes the executable `output`. Throws what node reports. */
-export function buildSingleExecutable({ script, output, name, special }: ExecutableOptions): void {
+export function buildSingleExecutable({
+  script,
+  output,
+  name,
+  libraries = {},
+  threads = {},
+  special,
+}: ExecutableOptions): void {
   const work = fs.mkdtempSync(path.join(os.tmpdir(), 'rkt-sea-'));
   try {
     const wrapped = path.join(work, 'rkt.cjs');
@@ -82,7 +105,17 @@ export function buildSingleExecutable({ script, output, name, special }: Executa
     };
     writeCache('cache', name);
     if (special !== undefined) writeCache('special-cache', special.name);
-    fs.writeFileSync(path.join(work, 'bootstrap.cjs'), bootstrap(special?.words ?? []));
+    const assets: Record<string, string> = { cache: 'cache', script: 'rkt.cjs' };
+    if (special !== undefined) assets['special-cache'] = 'special-cache';
+    for (const [library, file] of Object.entries(libraries)) {
+      assets[library] = path.basename(file);
+      writeWrapped(file, path.join(work, path.basename(file)));
+    }
+    for (const [thread, file] of Object.entries(threads)) assets[thread] = file;
+    fs.writeFileSync(
+      path.join(work, 'bootstrap.cjs'),
+      bootstrap(special?.words ?? [], Object.keys(libraries)),
+    );
     fs.symlinkSync(trimmedNode(), path.join(work, 'node'));
     const config = {
       main: 'bootstrap.cjs',
@@ -94,11 +127,7 @@ export function buildSingleExecutable({ script, output, name, special }: Executa
       useCodeCache: false,
       execArgv: NODE_FLAGS,
       execArgvExtension: 'none',
-      assets: {
-        cache: 'cache',
-        script: 'rkt.cjs',
-        ...(special !== undefined && { 'special-cache': 'special-cache' }),
-      },
+      assets,
     };
     fs.writeFileSync(path.join(work, 'sea.json'), JSON.stringify(config));
     execFileSync(pinnedNode, ['--build-sea', 'sea.json'], {

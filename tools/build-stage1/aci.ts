@@ -4,6 +4,9 @@ import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { gzipSync } from 'node:zlib';
+import { interfaceVersion } from '@rkt/pod-layout/entrypoints';
+import { parseImageManifest } from '@rkt/spec/image-manifest';
+import { labelValue } from '@rkt/spec/labels';
 import { Header, type HeaderData } from 'tar';
 import type { ImageTree, TreeEntry } from './image-tree.ts';
 
@@ -12,6 +15,10 @@ export interface AciInfo {
   readonly version: string;
   /** The image's key in a store: `sha512-` and the first 64 hex digits of the uncompressed tar's hash. */
   readonly key: string;
+  /** Of the contract with stage0: its annotation `coreos.com/rkt/stage1/interface-version`. */
+  readonly interfaceVersion: number;
+  /** Of the image file, in hex. */
+  readonly sha256: string;
   readonly uncompressedBytes: number;
   readonly compressedBytes: number;
 }
@@ -73,11 +80,13 @@ export function writeAci(
   fs.mkdirSync(path.dirname(output), { recursive: true });
   fs.writeFileSync(`${output}.new`, packed);
   fs.renameSync(`${output}.new`, output);
-  const parsed = JSON.parse(manifest) as { name: string; labels: { name: string; value: string }[] };
+  const { name, labels, annotations } = parseImageManifest(manifest);
   return {
-    name: parsed.name,
-    version: parsed.labels.find((label) => label.name === 'version')?.value ?? '',
+    name,
+    version: labelValue(labels, 'version') ?? '',
     key: `sha512-${createHash('sha512').update(tar).digest('hex').slice(0, 64)}`,
+    interfaceVersion: interfaceVersion(annotations),
+    sha256: createHash('sha256').update(packed).digest('hex'),
     uncompressedBytes: tar.length,
     compressedBytes: packed.length,
   };

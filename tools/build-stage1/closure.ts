@@ -7,6 +7,12 @@ import type { ImageTree } from './image-tree.ts';
 /** Where the loader looks without a cache or a path: the directory of Debian's libraries for this machine. */
 export const LIBRARY_DIR = 'usr/lib/x86_64-linux-gnu';
 
+/**
+ * Where the launcher looks as well (launcher.c names it too): for libraries that nothing inside a pod links, only
+ * programs that the host runs. Pods without overlay get no copy of it (the annotation `host-files`).
+ */
+export const HOST_LIBRARY_DIR = 'usr/lib/rkt/libraries';
+
 /** Finds files of packages by the path they have on an installed system, where /bin, /lib, ... are in /usr. */
 export class PackageFiles {
   readonly #directories: ReadonlyMap<string, string>;
@@ -40,6 +46,14 @@ export class PackageFiles {
 /** What a copy has used, for the pins. */
 export type UsedPackages = Set<string>;
 
+/** How libraries are placed. */
+export interface Placing {
+  /** Directories in which the one that links them finds them. */
+  readonly inherited?: readonly string[];
+  /** They are for the host: what is not there for others goes to {@link HOST_LIBRARY_DIR}. */
+  readonly forHost?: boolean;
+}
+
 /**
  * Puts the libraries that `program` links into `tree`, and the libraries these link, each under the name it is linked
  * by. Libraries with a run path of their own (systemd's) stay in their directory.
@@ -49,7 +63,7 @@ export function addLibraries(
   program: string,
   files: PackageFiles,
   used: UsedPackages,
-  inherited: readonly string[] = [LIBRARY_DIR],
+  { inherited = [LIBRARY_DIR], forHost = false }: Placing = {},
 ): void {
   const elf = readElf(program);
   if (elf === undefined) return;
@@ -59,15 +73,17 @@ export function addLibraries(
   // The loader is started by path, also where nothing links it by name.
   if (elf.interpreter !== undefined) names.push(path.basename(elf.interpreter));
   for (const name of names) {
-    if (directories.some((directory) => tree.has(`${directory}/${name}`))) continue;
+    const present = forHost ? [...directories, HOST_LIBRARY_DIR] : directories;
+    if (present.some((directory) => tree.has(`${directory}/${name}`))) continue;
     const home = directories.find((directory) => files.find(`${directory}/${name}`) !== undefined);
     const found = home === undefined ? undefined : files.find(`${home}/${name}`);
     if (home === undefined || found === undefined) {
       throw new Error(`${program} needs ${name}, which no pinned package has: run \`npm run pins\``);
     }
     used.add(found.packageName);
-    tree.file(`${home}/${name}`, fs.readFileSync(found.file), 0o755);
-    addLibraries(tree, found.file, files, used, directories);
+    const place = forHost && home === LIBRARY_DIR ? HOST_LIBRARY_DIR : home;
+    tree.file(`${place}/${name}`, fs.readFileSync(found.file), 0o755);
+    addLibraries(tree, found.file, files, used, { inherited: directories, forHost });
   }
 }
 

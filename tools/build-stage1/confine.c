@@ -9,13 +9,8 @@
  * from a sealed memory file, so that nothing of the pod can write to it by way of /proc/PID/exe.
  */
 
-#if !defined(__x86_64__)
-#error "confine is written for x86-64"
-#endif
-
-typedef unsigned long u64;
-typedef unsigned int u32;
-typedef unsigned short u16;
+#include "kernel.h"
+#include "confinement.h"
 
 /* packages/stage1-nspawn/src/confine-plan.ts writes it. */
 struct plan {
@@ -24,124 +19,32 @@ struct plan {
   int user_namespace;    /* descriptor of one to enter, or -1 */
   u32 instructions;      /* of the filter of system calls; 0: none */
   int cgroup;            /* descriptor of the version 2 cgroup in which the command is born, or -1 */
+  int cgroup_namespace;  /* descriptor of one that the command enters then, or -1 */
+  u32 label_bytes;       /* of the command's SELinux label, which follows the filter; 0: that of the caller */
 };
 
-/* clone3(2) */
-struct clone_arguments {
-  u64 flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size, cgroup;
-};
-
-struct sock_fprog {
-  u16 length;
-  u16 padding[3];
-  const void *filter;
-};
-
-struct capability_header {
-  u32 version;
-  int pid;
-};
-
-struct capability_data {
-  u32 effective, permitted, inheritable;
-};
-
-enum {
-  SYS_write = 1,
-  SYS_close = 3,
-  SYS_rt_sigprocmask = 14,
-  SYS_pread64 = 17,
-  SYS_getpid = 39,
-  SYS_execve = 59,
-  SYS_wait4 = 61,
-  SYS_kill = 62,
-  SYS_setgroups = 116,
-  SYS_setresuid = 117,
-  SYS_setresgid = 119,
-  SYS_capget = 125,
-  SYS_capset = 126,
-  SYS_rt_sigtimedwait = 128,
-  SYS_prctl = 157,
-  SYS_setrlimit = 160,
-  SYS_exit_group = 231,
-  SYS_setns = 308,
-  SYS_clone3 = 435
-};
-enum {
-  PR_CAPBSET_DROP = 24,
-  PR_SET_SECCOMP = 22,
-  SECCOMP_MODE_FILTER = 2,
-  PR_SET_NO_NEW_PRIVS = 38,
-  PR_CAP_AMBIENT = 47,
-  PR_CAP_AMBIENT_CLEAR_ALL = 4
-};
-enum { SIGHUP = 1, SIGINT = 2, SIGQUIT = 3, SIGUSR1 = 10, SIGUSR2 = 12, SIGTERM = 15, SIGCHLD = 17 };
+enum { SIGHUP = 1, SIGINT = 2, SIGQUIT = 3, SIGUSR1 = 10, SIGUSR2 = 12, SIGTERM = 15 };
 enum { SIG_BLOCK = 0, SIG_SETMASK = 2, SIGSET_BYTES = 8, WNOHANG = 1, RLIMIT_CORE = 4 };
-enum { CAP_SYS_ADMIN = 21, CAPABILITIES = 64, CLONE_NEWUSER = 0x10000000 };
-
-#define CLONE_INTO_CGROUP 0x200000000UL
-
-enum { MOST_INSTRUCTIONS = 4096, INSTRUCTION_BYTES = 8, EXIT_EXEC = 203, EXIT_FAILURE = 254 };
+enum { CLONE_NEWUSER = 0x10000000, CLONE_NEWCGROUP = 0x02000000, EXIT_EXEC = 203 };
+enum { O_WRONLY = 1, O_NOFOLLOW = 0400000, PROC_SUPER_MAGIC = 0x9fa0, STATFS_WORDS = 15, MOST_LABEL_BYTES = 1024 };
 
 static struct plan plan;
 static unsigned char filter[MOST_INSTRUCTIONS * INSTRUCTION_BYTES];
-
-static long system_call5(long number, long a, long b, long c, long d, long e) {
-  long result;
-  __asm__ volatile("mov %5, %%r10; mov %6, %%r8; syscall"
-                   : "=a"(result)
-                   : "a"(number), "D"(a), "S"(b), "d"(c), "m"(d), "m"(e)
-                   : "rcx", "r8", "r10", "r11", "memory");
-  return result;
-}
-
-static long system_call(long number, long a, long b, long c) {
-  return system_call5(number, a, b, c, 0, 0);
-}
-
-static long length(const char *text) {
-  long n = 0;
-  while (text[n]) n++;
-  return n;
-}
-
-static void say(const char *text) {
-  system_call(SYS_write, 2, (long)text, length(text));
-}
-
-static void quit(int status) {
-  for (;;) system_call(SYS_exit_group, status, 0, 0);
-}
-
-static void fail(const char *what, long result, int status) {
-  char digits[4];
-  int i = 4;
-  long number = -result;
-  say(what);
-  say(": error ");
-  do {
-    digits[--i] = '0' + number % 10;
-    number /= 10;
-  } while (number && i);
-  system_call(SYS_write, 2, (long)(digits + i), 4 - i);
-  say("\n");
-  quit(status);
-}
-
-static void must(long result, const char *what) {
-  if (result < 0) fail(what, result, EXIT_FAILURE);
-}
+static char label[MOST_LABEL_BYTES];
 
 static void read_plan(const char *number) {
   long bytes, fd = 0;
   for (; *number >= '0' && *number <= '9'; number++) fd = 10 * fd + *number - '0';
   if (system_call5(SYS_pread64, fd, (long)&plan, sizeof plan, 0, 0) != sizeof plan ||
-      plan.instructions > MOST_INSTRUCTIONS) {
+      plan.instructions > MOST_INSTRUCTIONS || plan.label_bytes > MOST_LABEL_BYTES) {
     fail("enter: no plan", 0, EXIT_FAILURE);
   }
   bytes = plan.instructions * INSTRUCTION_BYTES;
   if (system_call5(SYS_pread64, fd, (long)filter, bytes, sizeof plan, 0) != bytes) {
     fail("enter: no filter in the plan", 0, EXIT_FAILURE);
+  }
+  if (system_call5(SYS_pread64, fd, (long)label, plan.label_bytes, (long)sizeof plan + bytes, 0) != plan.label_bytes) {
+    fail("enter: no label in the plan", 0, EXIT_FAILURE);
   }
   system_call(SYS_close, fd, 0, 0);
 }
@@ -156,56 +59,37 @@ static void enter_user_namespace(void) {
   must(system_call(SYS_setresuid, 0, 0, 0), "enter: setresuid");
 }
 
-static void drop_capabilities(void) {
-  struct capability_header header;
-  struct capability_data data[2];
-  u64 kept = plan.bounding;
-  int i;
-  header.version = 0x20080522;
-  header.pid = 0;
-  for (i = 0; i < CAPABILITIES; i++)
-    if (!(plan.bounding >> i & 1)) system_call5(SYS_prctl, PR_CAPBSET_DROP, i, 0, 0, 0);
-  system_call5(SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-  must(system_call(SYS_capget, (long)&header, (long)data, 0), "enter: capget");
-  /* Installing the filter takes this one; execve takes it away. */
-  if (plan.instructions && !plan.no_new_privileges) kept |= 1UL << CAP_SYS_ADMIN;
-  for (i = 0; i < 2; i++) {
-    data[i].permitted &= (u32)(kept >> (32 * i));
-    data[i].effective = data[i].permitted;
-    data[i].inheritable = 0;
-  }
-  must(system_call(SYS_capset, (long)&header, (long)data, 0), "enter: capset");
+/* Not before: where the host delegates by namespaces, nobody gets from a cgroup outside of one into one inside. */
+static void enter_cgroup_namespace(void) {
+  if (plan.cgroup_namespace < 0) return;
+  must(system_call(SYS_setns, plan.cgroup_namespace, CLONE_NEWCGROUP, 0), "enter: unable to join the cgroup namespace");
+  system_call(SYS_close, plan.cgroup_namespace, 0, 0);
 }
 
-static void install_filter(void) {
-  struct sock_fprog program;
-  if (!plan.instructions) return;
-  program.length = (u16)plan.instructions;
-  program.filter = filter;
-  must(system_call5(SYS_prctl, PR_SET_SECCOMP, SECCOMP_MODE_FILTER, (long)&program, 0, 0),
-       "enter: unable to install the app's filter of system calls");
-}
-
-/* Born in the cgroup: moving there would wait for the kernel. */
-static long fork_into_cgroup(void) {
-  static struct clone_arguments arguments;
-  arguments.exit_signal = SIGCHLD;
-  if (plan.cgroup >= 0) {
-    arguments.flags = CLONE_INTO_CGROUP;
-    arguments.cgroup = (u64)plan.cgroup;
-  }
-  return system_call(SYS_clone3, (long)&arguments, sizeof arguments, 0);
+/* proc_pid_attr(5): execve takes it. Only we can write it, so it is found through the pod's /proc, if that is one. */
+static void choose_label(void) {
+  u64 system[STATFS_WORDS];
+  long fd;
+  if (!plan.label_bytes) return;
+  fd = system_call(SYS_open, (long)"/proc/thread-self/attr/exec", O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0);
+  must(fd, "enter: unable to choose the SELinux label");
+  must(system_call(SYS_fstatfs, fd, (long)system, 0), "enter: statfs");
+  if (system[0] != PROC_SUPER_MAGIC) fail("enter: the pod's /proc is none", 0, EXIT_FAILURE);
+  must(system_call(SYS_write, fd, (long)label, plan.label_bytes), "enter: unable to take the app's SELinux label");
+  system_call(SYS_close, fd, 0, 0);
 }
 
 static void become(const char **argv, const char **environment) {
   u64 none = 0;
   long result;
   if (plan.cgroup >= 0) system_call(SYS_close, plan.cgroup, 0, 0);
+  enter_cgroup_namespace();
   enter_user_namespace();
-  drop_capabilities();
-  if (plan.no_new_privileges) must(system_call5(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "enter: no_new_privs");
+  choose_label();
+  drop_capabilities(plan.bounding, plan.instructions && !plan.no_new_privileges);
+  if (plan.no_new_privileges) keep_privileges();
   system_call5(SYS_rt_sigprocmask, SIG_SETMASK, (long)&none, 0, SIGSET_BYTES, 0);
-  install_filter();
+  install_filter(filter, plan.instructions);
   result = system_call(SYS_execve, (long)argv[2], (long)(argv + 3), (long)environment);
   say("Error: Unable to execute ");
   fail(argv[2], result, EXIT_EXEC);
@@ -239,7 +123,7 @@ void start(long *stack) {
   if (count < 4) fail("enter: usage: confine FD EXECUTABLE ARGV0 ARGS...", 0, EXIT_FAILURE);
   read_plan(argv[1]);
   system_call5(SYS_rt_sigprocmask, SIG_BLOCK, (long)&watched, 0, SIGSET_BYTES, 0);
-  child = fork_into_cgroup();
+  child = fork_into_cgroup(plan.cgroup);
   must(child, "enter: unable to start the command in the app's cgroup");
   if (child == 0) become(argv, environment);
   for (;;) {
@@ -250,10 +134,3 @@ void start(long *stack) {
     if (signal > 0 && signal != SIGCHLD && information[2] <= 0) system_call(SYS_kill, child, signal, 0);
   }
 }
-
-__asm__(
-    ".globl _start\n"
-    "_start:\n"
-    "  mov %rsp, %rdi\n"
-    "  and $-16, %rsp\n"
-    "  call start\n");

@@ -142,6 +142,23 @@ function chooseVersions(pins: Pins, options: FetchOptions): [name: string, versi
   });
 }
 
+/** What `name` is in the directories that {@link fetchPackages} returned. */
+export function fetchedPackage(
+  name: string,
+  directories: ReadonlyMap<string, string>,
+  pins: Pins,
+): { readonly name: string; readonly version: string; readonly sha256: string } {
+  const directory = directories.get(name);
+  if (directory === undefined) throw new Error(`package ${name}: not fetched`);
+  const version = path
+    .basename(directory)
+    .slice(name.length + 1, -'_amd64'.length)
+    .replaceAll('%3a', ':');
+  const pin = pins[name];
+  const sha256 = pin?.version === version ? pin.sha256 : sha256File(debFile(name, version));
+  return { name, version, sha256 };
+}
+
 /** Downloads what is missing, verifies and unpacks every pinned package; returns package name to directory. */
 export function fetchPackages(pins: Pins, options: FetchOptions): Map<string, string> {
   using _lock = lockDebs();

@@ -3,10 +3,15 @@ import path from 'node:path';
 import { addProgram, type PackageFiles, type UsedPackages } from './closure.ts';
 import type { ImageTree } from './image-tree.ts';
 import type { Pins } from './debs.ts';
+import { addGuest } from './guest.ts';
 import { addNetworkPrograms } from './network-programs.ts';
 
-export const FLAVORS = ['nspawn', 'fly'] as const;
-export type Flavor = (typeof FLAVORS)[number];
+export const FLAVORS = ['nspawn', 'fly', 'kvm'] as const;
+/** A name NAME with a package stage1-NAME: one of ours, or of an author who started from the example. */
+export type Flavor = string;
+
+/** Whose pods systemd runs; the images of all others are our executable and what it links. */
+export const WITH_SYSTEMD: readonly Flavor[] = ['nspawn', 'kvm'];
 
 /** Packages whose files the images start from; `npm run pins` adds those that their libraries come from. */
 export const ROOT_PACKAGES: readonly string[] = [
@@ -22,21 +27,20 @@ export const ROOT_PACKAGES: readonly string[] = [
   'containernetworking-plugins',
   'iptables',
   'nftables',
+  'busybox-static',
 ];
 
 /**
- * Programs of the nspawn image. systemd-nspawn runs on the host, all others in the pod: systemd as PID 1,
- * systemd-shutdown in its place at the end, journald for the apps' output, systemctl and journalctl for units and
- * people, mount and umount for the mounts of apps, and the shell with four tools for units.
+ * Programs that run in a pod with systemd: systemd as PID 1, systemd-shutdown in its place at the end, journald for the
+ * apps' output, systemctl and journalctl for units and people, mount and umount for the mounts of apps, and the shell
+ * with four tools for units. The nspawn image has two more: systemd-nspawn runs on the host, systemd-notify in the pod.
  */
-const NSPAWN_PROGRAMS: readonly string[] = [
+const POD_PROGRAMS: readonly string[] = [
   'usr/lib/systemd/systemd',
   'usr/lib/systemd/systemd-shutdown',
   'usr/lib/systemd/systemd-journald',
   'usr/bin/systemctl',
   'usr/bin/journalctl',
-  'usr/bin/systemd-notify',
-  'usr/bin/systemd-nspawn',
   'usr/bin/mount',
   'usr/bin/umount',
   'usr/bin/dash',
@@ -45,6 +49,7 @@ const NSPAWN_PROGRAMS: readonly string[] = [
   'usr/bin/mkdir',
   'usr/bin/rm',
 ];
+const NSPAWN_PROGRAMS: readonly string[] = ['usr/bin/systemd-notify', 'usr/bin/systemd-nspawn'];
 
 /** systemd and nspawn refuse or complain about a root without these. */
 function addSystemFiles(tree: ImageTree): void {
@@ -101,9 +106,11 @@ export function addFlavor(
   used: UsedPackages,
 ): void {
   addLayout(tree, flavor);
-  if (flavor === 'fly') return;
+  if (!WITH_SYSTEMD.includes(flavor)) return;
   addSystemFiles(tree);
-  for (const name of NSPAWN_PROGRAMS) addProgram(tree, name, files, used);
+  for (const name of POD_PROGRAMS) addProgram(tree, name, files, used);
+  if (flavor === 'nspawn') for (const name of NSPAWN_PROGRAMS) addProgram(tree, name, files, used);
+  else addGuest(tree, pins, files, used);
   addNetworkPrograms(tree, files, used);
   tree.symlink('usr/bin/sh', 'dash');
   tree.symlink('usr/bin/init', path.posix.join('..', 'lib/systemd/systemd'));

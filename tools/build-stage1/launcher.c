@@ -25,8 +25,10 @@ enum { AT_NULL = 0, AT_EXECFN = 31, EXIT_FAILURE = 254 };
 enum { PATH_SIZE = 4096, OWN_ARGUMENTS = 7 };
 
 #define LIBS "/usr/lib/x86_64-linux-gnu"
+/* What nothing inside a pod links; tools/build-stage1/closure.ts puts it there. */
+#define HOST_LIBS "/usr/lib/rkt/libraries"
 
-static char loader[PATH_SIZE], libraries[PATH_SIZE], program[PATH_SIZE];
+static char loader[PATH_SIZE], libraries[2 * PATH_SIZE], program[PATH_SIZE];
 
 static long system_call(long number, long a, long b, long c) {
   long result;
@@ -86,7 +88,7 @@ static const char **with_extensions(const char **environment, const char *self) 
   long count = 0, i, start, bytes;
   static const char name[] = "XTABLES_LIBDIR=";
   for (i = 0; name[i]; i++) extensions[i] = name[i];
-  beside(extensions + i, self, LIBS "/xtables", "");
+  beside(extensions + i, self, HOST_LIBS "/xtables", "");
   while (environment[count]) count++;
   bytes = (count + 2) * sizeof(char *);
   start = (system_call(SYS_brk, 0, 0, 0) + 15) & -16;
@@ -176,7 +178,8 @@ void start(long *stack, const char **arguments) {
   if (!self) fail("stage1", ": the kernel gives no path of the program\n");
 
   beside(loader, self, LIBS "/ld-linux-x86-64.so.2", "");
-  beside(libraries, self, LIBS, "");
+  beside(libraries, self, LIBS ":", "");
+  beside(libraries + length(libraries), self, HOST_LIBS, "");
 #ifdef TOOL
   beside(program, self, "/usr/lib/rkt/programs", self + root_of(self) + sizeof("/usr/lib/rkt/plugins") - 1);
   environment = with_extensions(environment, self);

@@ -2,7 +2,13 @@
 // pod, with the loader and the libraries of the image. Runs at build time.
 import fs from 'node:fs';
 import path from 'node:path';
-import { addLibraries, LIBRARY_DIR, type PackageFiles, type UsedPackages } from './closure.ts';
+import {
+  addLibraries,
+  HOST_LIBRARY_DIR,
+  LIBRARY_DIR,
+  type PackageFiles,
+  type UsedPackages,
+} from './closure.ts';
 import type { ImageTree } from './image-tree.ts';
 
 /** What is executed: the launcher, under the name of each program. */
@@ -10,8 +16,9 @@ const ENTRIES = 'usr/lib/rkt/plugins';
 /** What the launcher starts, by the same names; launcher.c names both. */
 const PROGRAMS = 'usr/lib/rkt/programs';
 
-/** Directory of extensions that iptables loads by name. */
+/** Directory of extensions that iptables loads by name: in packages, and in the image. */
 const EXTENSIONS = `${LIBRARY_DIR}/xtables`;
+const OUR_EXTENSIONS = `${HOST_LIBRARY_DIR}/xtables`;
 
 const PLUGINS: readonly string[] = [
   'bandwidth',
@@ -58,7 +65,7 @@ function add(tree: ImageTree, from: string, to: string, files: PackageFiles, use
   if (found === undefined) throw new Error(`no pinned package has ${from}: run \`npm run pins\``);
   used.add(found.packageName);
   tree.file(`${PROGRAMS}/${to}`, fs.readFileSync(found.file), 0o755);
-  addLibraries(tree, found.file, files, used);
+  addLibraries(tree, found.file, files, used, { forHost: true });
 }
 
 function addExtensions(tree: ImageTree, files: PackageFiles, used: UsedPackages): void {
@@ -70,8 +77,8 @@ function addExtensions(tree: ImageTree, files: PackageFiles, used: UsedPackages)
     const found = files.find(`${EXTENSIONS}/${name}`);
     if (found === undefined || !name.endsWith('.so')) continue;
     used.add(found.packageName);
-    tree.file(`${EXTENSIONS}/${name}`, fs.readFileSync(found.file), 0o644);
-    addLibraries(tree, found.file, files, used);
+    tree.file(`${OUR_EXTENSIONS}/${name}`, fs.readFileSync(found.file), 0o644);
+    addLibraries(tree, found.file, files, used, { forHost: true });
   }
 }
 
