@@ -23,6 +23,11 @@ export function isolateMounts(): void {
   kernel.mount(null, '/', null, MS_REC | MS_PRIVATE, null);
 }
 
+/** Moves this process back to where {@link isolateMounts} found it, for pods that the machine's systemd starts. */
+export function leaveIsolatedMounts(): void {
+  if (outside !== undefined) openKernel().setns(outside, CLONE_NEWNS);
+}
+
 /** Mount points of this process's mount namespace. */
 export function mountPoints(): string[] {
   return readFileSync('/proc/self/mountinfo', 'utf8')
@@ -78,7 +83,8 @@ function target(path: string): string {
   }
 }
 
-function text(path: string): string {
+/** What the file at `path` says; empty for one that is not there, as those of a process that has ended. */
+export function text(path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch {

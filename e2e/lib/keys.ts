@@ -22,6 +22,11 @@ export interface SigningKey {
 export class SigningKeys implements Disposable {
   readonly #gpg = new GpgHome();
 
+  /** GNUPGHOME of programs that sign with these keys. */
+  get home(): string {
+    return this.#gpg.path;
+  }
+
   /** Makes a key. */
   make(userId: string, algorithm = 'ed25519'): SigningKey {
     const key = this.#gpg.makeKey(userId, { algorithm });

@@ -4,6 +4,8 @@
 import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';
 
+import { PATIENCE } from './environment.ts';
+
 /** How a program ended and what it wrote. */
 export interface Result {
   readonly command: string;
@@ -49,7 +51,8 @@ export class Running {
   #watchers: (() => void)[] = [];
 
   constructor(program: string, args: readonly string[], options: StartOptions) {
-    const { env, cwd, input, uid, gid, timeoutMs = 60_000 } = options;
+    const { env, cwd, input, uid, gid } = options;
+    const timeoutMs = (options.timeoutMs ?? 60_000) * PATIENCE;
     const command = [program, ...args].join(' ');
     this.#child = spawn(program, args, {
       stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
@@ -123,7 +126,8 @@ export class Running {
    *
    * @throws {Error} when the program ends or the time is over before.
    */
-  async waitFor(pattern: RegExp | string, timeoutMs = 30_000): Promise<RegExpMatchArray> {
+  async waitFor(pattern: RegExp | string, usualMs = 30_000): Promise<RegExpMatchArray> {
+    const timeoutMs = usualMs * PATIENCE;
     const regex = typeof pattern === 'string' ? new RegExp(pattern.replaceAll(/[^\w\s]/g, '\\$&')) : pattern;
     const find = (): RegExpMatchArray | null => this.#output.match(regex);
     const deadline = Date.now() + timeoutMs;
@@ -167,8 +171,9 @@ export function execute(
 export async function eventually<T>(
   what: string,
   probe: () => T | Promise<T>,
-  timeoutMs = 15_000,
+  usualMs = 15_000,
 ): Promise<NonNullable<T>> {
+  const timeoutMs = usualMs * PATIENCE;
   const deadline = Date.now() + timeoutMs;
   for (;;) {
     const value = await probe();

@@ -1,7 +1,8 @@
 // What suites need of the machine, and the one place that skips them with a reason. Runs in the mocha process.
 
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, readFileSync, statfsSync } from 'node:fs';
+import { release, tmpdir } from 'node:os';
 
 import { hasBusybox } from '@rkt/testkit/busybox';
 import { debianImageReason } from '@rkt/testkit/debian-image';
@@ -16,9 +17,11 @@ export type Requirement =
   | 'busybox'
   | 'debian'
   | 'userns'
+  | 'mapped-layers'
   | 'cgroup-v1'
-  | 'cgroup-v2'
   | 'kvm'
+  | 'systemd-host'
+  | 'selinux'
   | 'ip_tables'
   | `systemd>=${number}`
   | `link:${string}`
@@ -49,6 +52,16 @@ function missing(need: Requirement): string | undefined {
   return found.get(need);
 }
 
+// f_type of ext4, xfs and btrfs (statfs(2)): they map owners since Linux 5.12 and 5.15.
+const MAPPING_FILE_SYSTEMS: readonly number[] = [0xef53, 0x58465342, 0x9123683e];
+
+function mapsLayers(): boolean {
+  const [major = 0, minor = 0] = release().split('.').map(Number);
+  return (
+    (major > 5 || (major === 5 && minor >= 19)) && MAPPING_FILE_SYSTEMS.includes(statfsSync(tmpdir()).type)
+  );
+}
+
 function look(need: Requirement): string | undefined {
   switch (need) {
     case 'rkt':
@@ -63,14 +76,18 @@ function look(need: Requirement): string | undefined {
       return debianImageReason();
     case 'userns':
       return existsSync('/proc/self/uid_map') ? undefined : 'needs user namespaces';
+    case 'mapped-layers':
+      return mapsLayers()
+        ? undefined
+        : 'needs Linux 5.19, whose overlayfs takes layers with mapped owners, and ext4, xfs or btrfs';
     case 'cgroup-v1':
       return existsSync('/sys/fs/cgroup/memory/cgroup.procs') ? undefined : 'needs cgroup v1';
-    case 'cgroup-v2':
-      return existsSync('/sys/fs/cgroup/cgroup.controllers')
-        ? undefined
-        : 'needs a host with cgroup v2 alone: systemd-nspawn cannot mount version 1 in a user namespace';
     case 'kvm':
       return isWritable('/dev/kvm') ? undefined : 'needs /dev/kvm';
+    case 'systemd-host':
+      return existsSync('/run/systemd/system') ? undefined : 'needs a machine with systemd as PID 1';
+    case 'selinux':
+      return existsSync('/sys/fs/selinux/enforce') ? undefined : 'needs a machine with SELinux';
     case 'ip_tables':
       return spawnSync('unshare', ['--net', 'iptables-legacy', '-t', 'nat', '-S']).status === 0
         ? undefined

@@ -1,10 +1,8 @@
 // A sandbox of a test, and its apps. Runs in the mocha process.
 
-import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
-
 import type { Result } from './process.ts';
 import { eventually, type Running } from './process.ts';
+import { uuidOf } from './pods.ts';
 import { INSECURE, type Rkt } from './rkt.ts';
 
 /** What `app status --format=json` tells. */
@@ -35,13 +33,7 @@ export class Sandbox {
     const file = rkt.tmp.join(`sandbox-${process.hrtime.bigint()}`);
     const options = { timeoutMs: 300_000 };
     const running = rkt.start([INSECURE, 'app', 'sandbox', `--uuid-file-save=${file}`, ...flags], options);
-    await eventually(
-      'a UUID',
-      () => running.isOver || (existsSync(file) && readFileSync(file).length > 0),
-      20_000,
-    );
-    assert.equal(running.isOver, false, running.output);
-    const uuid = readFileSync(file, 'utf8');
+    const uuid = await uuidOf(running, file);
     await rkt.ok(['status', '--wait-ready=30s', uuid]);
     return new Sandbox(rkt, running, uuid);
   }
