@@ -113,6 +113,15 @@ podSuite('api-service', [], (the) => {
         'Failed to open sockets: nonsense is no address',
       );
     });
+    it('opens no debugger for SIGUSR1', async () => {
+      const service = await Service.start(the.rkt);
+      service.running.kill('SIGUSR1');
+      await service.client.call('GetInfo');
+      service.running.kill('SIGTERM');
+      const { stderr } = expectStatus(await service.running.ended, 0);
+      service.client.close();
+      assert.doesNotMatch(stderr, /Debugger/);
+    });
     it('takes no words', async () => {
       expectStatus(await the.rkt.run(['api-service', 'x']), FAILURE);
     });

@@ -8,9 +8,12 @@ import { podDir, stage1Rootfs } from '@rkt/pod-layout/pod-paths';
 import { stage2Dir, startedMark } from '@rkt/pod-layout/stage1-paths';
 
 import { mountPoints } from '../lib/cleanup.ts';
+import { RKT_BIN } from '../lib/environment.ts';
 import { FLAVOURS } from '../lib/flavours.ts';
 import { shellImage } from '../lib/images.ts';
-import { INSECURE } from '../lib/rkt.ts';
+import type { Result } from '../lib/process.ts';
+import { requires } from '../lib/requires.ts';
+import { expectStatus, INSECURE } from '../lib/rkt.ts';
 import { Sandbox } from '../lib/sandbox.ts';
 import { suite } from '../lib/suite.ts';
 
@@ -27,6 +30,7 @@ suite('apps of sandboxes', ['root', 'busybox'], (the) => {
   it("come, run, end and go, and their end is not the pod's", async () => {
     const sandbox = await Sandbox.start(the.rkt, flags);
     assert.equal((await sandbox.app('list', '--no-legend')).stdout, '\n');
+    await the.rkt.fails(['enter', sandbox.uuid, '/bin/sh'], 'pod contains zero apps');
     await sandbox.app('add', NAME, '--name=winner', '--', 'ignored');
     assert.equal((await sandbox.app('list')).stdout, 'NAME\tSTATE\nwinner\tcreated\n');
     await sandbox.app('start', '--app=winner');
@@ -35,13 +39,51 @@ suite('apps of sandboxes', ['root', 'busybox'], (the) => {
     await sandbox.app('start', '--app=loser');
     assert.equal((await sandbox.exited('loser')).exit_code, 7);
     assert.equal((await sandbox.app('list', '--no-legend')).stdout, 'winner\texited\nloser\texited\n');
+    // Of one image are both, and one can go without the other.
+    await sandbox.app('rm', '--app=winner');
     await sandbox.app('start', '--app=loser');
     await sandbox.exited('loser');
-    for (const app of ['winner', 'loser']) await sandbox.app('rm', `--app=${app}`);
+    await sandbox.app('rm', '--app=loser');
     assert.equal((await sandbox.app('list', '--no-legend')).stdout, '\n');
     assert.equal(await sandbox.stop(), 0);
     assert.match(sandbox.running.output, /winner\[\d+\]: default/);
     assert.equal(sandbox.running.output.match(/loser\[\d+\]: said/g)?.length, 2);
+  });
+
+  it('are refused limits that the host cannot enforce, unless that is accepted', async function () {
+    requires(this, 'program:setpriv');
+    const sandbox = await Sandbox.start(the.rkt, flags);
+    const add = (name: string, insecure: string): Promise<Result> =>
+      the.rkt.startBare(
+        [
+          '--bounding-set=-sys_resource',
+          '--inh-caps=-sys_resource',
+          RKT_BIN,
+          ...the.rkt.directoryFlags,
+          insecure,
+          'app',
+          'add',
+          sandbox.uuid,
+          NAME,
+          `--name=${name}`,
+          '--oom-score-adj=-900',
+          '--exec=/bin/cat',
+          '--',
+          '/proc/self/oom_score_adj',
+        ],
+        {},
+        'setpriv',
+      ).ended;
+    const refused = await add('limited', INSECURE);
+    expectStatus(refused, 254);
+    assert.match(refused.output, /cannot enforce os\/linux\/oom-score-adj: .*CAP_SYS_RESOURCE/);
+    assert.match(refused.output, /--insecure-options=limits/);
+    assert.equal((await sandbox.app('list', '--no-legend')).stdout, '\n');
+    expectStatus(await add('unlimited', '--insecure-options=image,limits'), 0);
+    await sandbox.app('start', '--app=unlimited');
+    assert.equal((await sandbox.exited('unlimited')).exit_code, 0);
+    assert.equal(await sandbox.stop(), 0);
+    assert.match(sandbox.running.output, /unlimited\[\d+\]: (?!-900)-?\d+/);
   });
 
   it('are stopped one by one, entered, and stopped with their pod', async () => {
@@ -128,6 +170,17 @@ suite('apps of sandboxes', ['root', 'busybox'], (the) => {
     assert.match(output, /: 1000\b/);
     assert.match(output, /CapBnd:\s+0000000000001000\b/);
     assert.match(output, /Seccomp:\s+2\b/);
+  });
+
+  it('are not limited where the sandbox was not to be', async () => {
+    const sandbox = await Sandbox.start(the.rkt, ['--insecure-options=image,capabilities', ...flags]);
+    const script = 'grep CapBnd /proc/self/status';
+    await sandbox.app('add', NAME, '--name=free', '--exec=/bin/sh', '--', '-c', script);
+    await sandbox.app('start', '--app=free');
+    await sandbox.exited('free');
+    assert.equal(await sandbox.stop(), 0);
+    const own = /^CapBnd:\s+([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '';
+    assert.match(sandbox.running.output, new RegExp(`CapBnd:\\s+${own}\\b`));
   });
 
   it('have names of their own, and an image that is in the store', async () => {
@@ -245,6 +298,8 @@ suite('apps of sandboxes', ['root', 'busybox'], (the) => {
       const volume = '--mnt-volume=name=v,kind=empty,target=/v';
       await sandbox.app('add', NAME, '--name=app', volume, '--exec=/bin/sleep', '--', '1000');
       await sandbox.app('start', '--app=app');
+      // What has been started can be entered: the command runs in the app's root, not in that of stage1.
+      await the.rkt.ok(['app', 'exec', '--app=app', sandbox.uuid, '/bin/true']);
       await sandbox.app('stop', '--app=app');
       await sandbox.app('rm', '--app=app');
     };

@@ -8,9 +8,9 @@ import { MNT_DETACH } from '@rkt/linux/constants';
 import { openKernel } from '@rkt/linux/libc';
 import { imageManifest } from '@rkt/testkit/manifests';
 
-import { cgroupsOf, list, mountPoints, processesBelow } from '../lib/cleanup.ts';
+import { cgroupsOf, list, mountPoints, processesBelow, text } from '../lib/cleanup.ts';
 import { forEachFlavour } from '../lib/flavours.ts';
-import { inspectImage, stubFlag, tinyImage, writeImage } from '../lib/images.ts';
+import { inspectImage, shellImage, stubFlag, tinyImage, writeImage } from '../lib/images.ts';
 import type { Running } from '../lib/process.ts';
 import { eventually, sleep } from '../lib/process.ts';
 import { requires } from '../lib/requires.ts';
@@ -63,24 +63,31 @@ suite('crashes', ['root', 'busybox'], (the) => {
         rkt.tmp.remove();
       });
     }
-    it('at any moment of run leave no mounts behind gc', async function () {
-      this.timeout(300_000);
-      const rkt = new Rkt('crash');
-      const flag = stubFlag(rkt, { run: 'exec sleep 0.05' });
-      const own = tinyImage(rkt, { exec: ['/x'] });
-      await rkt.ok([INSECURE, 'run', '--net=none', flag, own]);
-      const started = performance.now();
-      await rkt.ok([INSECURE, 'run', '--net=none', flag, own]);
-      const whole = performance.now() - started;
-      for (let step = 0; step <= 20; step += 1) {
-        const running = rkt.start([INSECURE, 'run', '--net=none', flag, own]);
-        await sleep((whole * step) / 20);
-        running.kill('SIGKILL');
-        await running.ended;
-      }
-      await recover(rkt);
-      rkt.tmp.remove();
-    });
+    for (const [how, flags, needs] of [
+      ['', [], []],
+      // The stage1 of scripts makes no user namespace; the mounts are those of one that does.
+      [' with users of its own', ['--private-users'], ['userns']],
+    ] as const) {
+      it(`at any moment of run${how} leave no mounts behind gc`, async function () {
+        requires(this, ...needs);
+        this.timeout(300_000);
+        const rkt = new Rkt('crash');
+        const flag = stubFlag(rkt, { run: 'exec sleep 0.05' });
+        const own = tinyImage(rkt, { exec: ['/x'] });
+        await rkt.ok([INSECURE, 'run', '--net=none', ...flags, flag, own]);
+        const started = performance.now();
+        await rkt.ok([INSECURE, 'run', '--net=none', ...flags, flag, own]);
+        const whole = performance.now() - started;
+        for (let step = 0; step <= 20; step += 1) {
+          const running = rkt.start([INSECURE, 'run', '--net=none', ...flags, flag, own]);
+          await sleep((whole * step) / 20);
+          running.kill('SIGKILL');
+          await running.ended;
+        }
+        await recover(rkt);
+        rkt.tmp.remove();
+      });
+    }
     it('during gc leave what the next gc removes', async function () {
       this.timeout(300_000);
       const rkt = new Rkt('crash');
@@ -146,6 +153,39 @@ suite('crashes', ['root', 'busybox'], (the) => {
       const result = await running.ended;
       assert.notEqual(result.status, 0);
       assert.equal((await the.rkt.status(uuid))['state'], 'exited');
+    });
+    const journal = (): number[] =>
+      cgroupsOf(the.rkt.podsIn('run'))
+        .filter((group) => group.endsWith('/systemd-journald.service'))
+        .flatMap((group) => text(`${group}/cgroup.procs`).split('\n').filter(Boolean).map(Number));
+    it('of the journal are mended: the app goes on, and so does its output', async () => {
+      const script = 'i=0; while [ $i -lt 20 ]; do echo line $i; sleep 0.2; i=$((i+1)); done; exit 5';
+      const running = the.rkt.start([
+        INSECURE,
+        'run',
+        ...flavour.stage1,
+        ...flavour.net,
+        shellImage(the.rkt, script),
+      ]);
+      await running.waitFor(/line 3/);
+      const [pid] = journal();
+      assert.ok(pid !== undefined);
+      process.kill(pid, 'SIGKILL');
+      const result = await running.ended;
+      expectStatus(result, 5);
+      assert.deepEqual(
+        flavour.linesOf(result),
+        Array.from({ length: 20 }, (_, line) => `line ${line}`),
+      );
+    });
+    it('of the journal, again and again, end the pod', async () => {
+      const { running } = await start();
+      while (!running.isOver) {
+        for (const pid of journal()) killIfThere(pid);
+        await sleep(20);
+      }
+      const result = expectStatus(await running.ended, 1);
+      assert.match(result.output, /the journal of the pod fails again and again, ending the pod/);
     });
     it('of the machine: mounts are gone, gc mounts what it needs', async function () {
       requires(this, 'overlayfs');
@@ -277,6 +317,14 @@ suite('crashes', ['root', 'busybox'], (the) => {
     rkt.tmp.remove();
   });
 });
+
+function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
 
 function isAlive(pid: number, uuid: string): boolean {
   try {

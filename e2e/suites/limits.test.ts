@@ -44,40 +44,67 @@ suite('limits', ['root', 'busybox'], (the) => {
       return file === undefined ? undefined : readFileSync(file, 'utf8');
     };
 
-    it('of memory: what takes more is killed, and the kernel has counted it', async function () {
-      requires(this, 'cgroup-v1');
+    it('of memory: what takes more is killed, and the kernel has counted it', async () => {
       const pod = the.rkt.start(command(['--memory=32Mi'], `(${HOG}); echo hog $?; sleep 100`));
       await pod.waitFor(/hog 137/);
-      assert.equal(control('memory.limit_in_bytes'), `${32 << 20}\n`);
-      assert.match(control('memory.oom_control') ?? '', /^oom_kill [1-9]/m);
+      assert.equal(control('memory.max') ?? control('memory.limit_in_bytes'), `${32 << 20}\n`);
+      assert.match(control('memory.events') ?? control('memory.oom_control') ?? '', /^oom_kill [1-9]/m);
     });
 
-    it('of memory: an app that is killed for it ends by that signal', async function () {
-      requires(this, 'cgroup-v1');
+    it('of memory: an app that is killed for it ends by that signal', async () => {
       expectStatus(await the.rkt.run(command(['--memory=16M'], HOG)), 9);
     });
 
-    it('of processor time: what takes more waits, and the kernel has counted it', async function () {
-      requires(this, 'cgroup-v1');
+    it('of processor time: what takes more waits, and the kernel has counted it', async () => {
       the.rkt.start(command(['--cpu=200m'], 'while :; do :; done'));
       await eventually('the app is throttled', () =>
         /^nr_throttled ([3-9]|\d\d)/m.test(control('cpu.stat') ?? ''),
       );
-      const [period, quota] = ['cpu.cfs_period_us', 'cpu.cfs_quota_us'].map((name) => Number(control(name)));
-      assert.equal((quota ?? 0) / (period ?? 1), 0.2);
+      const [quota = 0, period = 1] = (
+        control('cpu.max') ?? `${control('cpu.cfs_quota_us')} ${control('cpu.cfs_period_us')}`
+      )
+        .trim()
+        .split(/\s+/)
+        .map(Number);
+      assert.equal(quota / period, 0.2);
     });
 
-    it('of processor shares reach the control group', async function () {
-      requires(this, 'cgroup-v1');
+    it('of processor shares reach the control group', async () => {
       the.rkt.start(command(['--cpu-shares=512'], 'sleep 100'));
-      await eventually('the group is there', () => control('cpu.shares') !== undefined);
-      await eventually('it has its shares', () => control('cpu.shares') === '512\n');
+      const found = (): string | undefined => control('cpu.weight') ?? control('cpu.shares');
+      await eventually('the group is there', () => found() !== undefined);
+      // Version 2 counts in hundredths of what is usual, version 1 in parts of 1024.
+      const wanted = control('cpu.weight') === undefined ? '512\n' : '50\n';
+      await eventually('it has its shares', () => found() === wanted);
     });
 
-    it('cannot be lifted from inside', async function () {
-      requires(this, 'cgroup-v1');
+    it('count once: the last of the image, or the flag, and requests alone are no limits', async () => {
+      const isolators = [
+        { name: 'resource/memory', value: { limit: '64Mi' } },
+        { name: 'resource/memory', value: { request: '16Mi', limit: '48Mi' } },
+        { name: 'resource/cpu', value: { request: '100m' } },
+      ];
+      const own = writeImage(the.rkt, {
+        manifest: inspectManifest([], { exec: ['/bin/sleep', '100'], app: { isolators } }),
+        files: inspectFiles(),
+      });
+      for (const [flags, limit] of [
+        [[], 48],
+        [['--memory=32Mi'], 32],
+      ] as const) {
+        the.rkt.start([INSECURE, 'run', ...flavour.stage1, ...flavour.net, own, ...flags]);
+        const memory = (): string | undefined => control('memory.max') ?? control('memory.limit_in_bytes');
+        await eventually('the limit is there', () => memory() === `${limit << 20}\n`, 20_000);
+        const quota = control('cpu.max') ?? control('cpu.cfs_quota_us') ?? 'none';
+        assert.match(quota, /^(max|-1|none)/);
+        await the.rkt.sweep();
+      }
+    });
+
+    it('cannot be lifted from inside', async () => {
       const script =
-        'echo 1 > /sys/fs/cgroup/memory/memory.limit_in_bytes || mkdir /sys/fs/cgroup/memory/mine || echo refused';
+        'for d in /sys/fs/cgroup /sys/fs/cgroup/memory; do ' +
+        'for f in memory.max memory.limit_in_bytes; do echo 1 > $d/$f && exit; done; mkdir $d/mine && exit; done; echo refused';
       const result = await the.rkt.ok(command(['--memory=64M'], script));
       assert.ok(flavour.linesOf(result).includes('refused'), result.output);
     });

@@ -4,9 +4,17 @@ import assert from 'node:assert/strict';
 import { readFileSync, rmSync } from 'node:fs';
 
 import { netnsFile } from '@rkt/pod-layout/pod-paths';
+import { inspectFiles } from '@rkt/testkit/inspect';
+import { imageManifest } from '@rkt/testkit/manifests';
 
+import { RKT_BIN } from '../lib/environment.ts';
+import { writeImage } from '../lib/images.ts';
 import { HOST_IP, NEIGHBOUR_IP, type NetworkSuite, networkSuite, type TestHost } from '../lib/network.ts';
-import { INSECURE } from '../lib/rkt.ts';
+import { eventually, type Running } from '../lib/process.ts';
+import { requires } from '../lib/requires.ts';
+import { expectStatus, INSECURE } from '../lib/rkt.ts';
+import { answering } from '../lib/service-programs.ts';
+import { tinyProgram } from '../lib/tiny-program.ts';
 
 networkSuite('forwarded ports', [], (the) => {
   const answers = (uuid: string, url: string): void => {
@@ -102,6 +110,37 @@ networkSuite('forwarded ports', [], (the) => {
     rmSync(`${the.rkt.localConfig}/net.d/10-br.conf`);
   });
 
+  describe('of apps that are activated by sockets', () => {
+    let key = '';
+    before(async function () {
+      requires(this, 'program:tcc', 'program:systemd-socket-activate');
+      const ports = [{ name: 'www', protocol: 'tcp', port: 80, socketActivated: true }];
+      const image = writeImage(the.rkt, {
+        manifest: imageManifest({ name: 'example.com/answer', exec: ['/answer'], app: { ports } }),
+        files: [...inspectFiles(), tinyProgram(the.rkt.tmp.path, 'answer', answering(2))],
+      });
+      key = await the.rkt.fetch(image);
+    });
+    // Of the first connection alone one could not tell where later ones go.
+    const answersTwice = async (run: Running): Promise<void> => {
+      const ask = (): string => the.neighbour.run('bash', '-c', `cat < /dev/tcp/${HOST_IP}/8080`);
+      await eventually('an answer', () => attempt(ask) === 'hello from the pod\n', 20_000);
+      assert.equal(ask(), 'hello from the pod\n');
+      expectStatus(await run.ended, 0);
+    };
+
+    it("leave the host's sockets alone", async () => {
+      const rkt = [RKT_BIN, ...the.rkt.directoryFlags, INSECURE, 'run', '--port=www:8080', key];
+      const run = the.rkt.startBare(['--listen=0.0.0.0:8080', ...rkt], {}, 'systemd-socket-activate');
+      await run.waitFor(/Listening on/);
+      await answersTwice(run);
+    });
+
+    it('lead to sockets that are made in the pod', async () => {
+      await answersTwice(the.rkt.start([INSECURE, 'run', '--port=www:8080', key]));
+    });
+  });
+
   it('need a network: none and host are refused', async () => {
     const image = the.shell('true');
     await the.rkt.fails(
@@ -114,6 +153,14 @@ networkSuite('forwarded ports', [], (the) => {
     );
   });
 });
+
+function attempt(ask: () => string): string | undefined {
+  try {
+    return ask();
+  } catch {
+    return undefined;
+  }
+}
 
 // The first rule decides that this host has ip_tables.
 const useIpTables = (host: TestHost): void => {

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { copyFileSync, existsSync, rmSync, writeFileSync } from 'node:fs';
 
+import { openKernel } from '@rkt/linux/libc';
 import { inspectFiles, inspectManifest } from '@rkt/testkit/inspect';
 
 import { mountPoints, processesBelow } from '../lib/cleanup.ts';
@@ -191,6 +192,18 @@ suite('commands on pods', ['root', 'busybox'], (the) => {
           'app other is not present in pod',
         );
         assert.equal(existsSync(the.rkt.tmp.join('r.aci')), false);
+      });
+      it('refuses copies with something mounted in them', async () => {
+        await the.rkt.ok(command('--no-overlay', image, '--name=x', '--exec=/bin/true'));
+        const [uuid = ''] = the.rkt.podsIn('run');
+        const place = `${the.rkt.podDir(uuid)}/stage1/rootfs/opt/stage2/x/rootfs/dir1`;
+        openKernel().mount('none', place, 'tmpfs', 0, null);
+        await the.rkt.fails(
+          ['export', uuid, the.rkt.tmp.join('m.aci')],
+          'pod has remaining mountpoints. Only pods using overlayfs or with no mountpoints can be exported',
+        );
+        openKernel().umount2(place, 0);
+        assert.equal(existsSync(the.rkt.tmp.join('m.aci')), false);
       });
     });
 

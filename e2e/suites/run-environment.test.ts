@@ -131,9 +131,8 @@ suite('environment of apps', ['root', 'busybox'], (the) => {
       });
       it('names the app', async function () {
         if (!flavour.can.appName) this.skip();
-        assert.deepEqual(await inspect(['--print-env=AC_APP_NAME'], ['--name=my-app']), [
-          'AC_APP_NAME=my-app',
-        ]);
+        const said = await inspect(['--print-env=AC_APP_NAME', '--print-env=container'], ['--name=my-app']);
+        assert.deepEqual(said, ['AC_APP_NAME=my-app', 'container=rkt']);
       });
       it("holds nothing of rkt's own", async () => {
         const variables = (await inspect(['--print-environ'])).map((line) => line.replace(/=.*/, ''));

@@ -8,7 +8,7 @@ import { inspectFiles, inspectManifest } from '@rkt/testkit/inspect';
 import { cgroupsOf } from '../lib/cleanup.ts';
 import { forEachFlavour, lines } from '../lib/flavours.ts';
 import { inspectImage, writeImage } from '../lib/images.ts';
-import { requires } from '../lib/requires.ts';
+import { requires, skip } from '../lib/requires.ts';
 import { expectStatus, INSECURE, UUID_PATTERN } from '../lib/rkt.ts';
 import { suite } from '../lib/suite.ts';
 
@@ -221,9 +221,6 @@ suite('isolation', ['root', 'busybox'], (the) => {
     });
 
     describe('limits', () => {
-      before(function () {
-        requires(this, 'cgroup-v1');
-      });
       it('of the oom killer reach the process', async () => {
         assert.deepEqual(await inspect(['--print-oom-score-adj'], ['--oom-score-adj=42']), [
           'OOM score adjust: 42',
@@ -242,6 +239,21 @@ suite('isolation', ['root', 'busybox'], (the) => {
         );
         assert.notEqual(result.status, 0);
         assert.ok(result.status < 254, result.output);
+      });
+      it('are not for the app to make, also through the root of PID 1', async function () {
+        requires(this, 'cgroup-v1');
+        if (flavour.can.ownKernel)
+          skip(this, 'the kernel of the machine has version 2, which PID 1 can write');
+        const places = ['', '/memory', '/cpu'].map((name) => `/proc/1/root/sys/fs/cgroup${name}/mine`);
+        const script = places.map((place) => `mkdir ${place} 2>&1`).join('; ');
+        const caps = '--caps-retain=CAP_SYS_PTRACE,CAP_DAC_READ_SEARCH,CAP_DAC_OVERRIDE';
+        const words = command(image, caps, '--exec=/bin/sh', '--', '-c', `${script}; true`);
+        const said = flavour.linesOf(await the.rkt.ok(words));
+        assert.deepEqual(
+          said.map((line) => line.endsWith('Read-only file system')),
+          [true, true, true],
+          said.join('\n'),
+        );
       });
       it("are those of the pod's own control group, gone after gc", async () => {
         const running = the.rkt.start(

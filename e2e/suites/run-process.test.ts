@@ -2,9 +2,11 @@
 
 import assert from 'node:assert/strict';
 
+import { inspectFiles, inspectManifest } from '@rkt/testkit/inspect';
+
 import { forEachFlavour } from '../lib/flavours.ts';
-import { inspectImage } from '../lib/images.ts';
-import { INSECURE } from '../lib/rkt.ts';
+import { inspectImage, writeImage } from '../lib/images.ts';
+import { expectStatus, INSECURE } from '../lib/rkt.ts';
 import { suite } from '../lib/suite.ts';
 
 suite('processes of apps', ['root', 'busybox'], (the) => {
@@ -49,13 +51,59 @@ suite('processes of apps', ['root', 'busybox'], (the) => {
         ['--user=nobody-here', /"nobody-here" user not found/],
         ['--group=nogroup-here', /"nogroup-here" group not found/],
         ['--user=/nonexistent', /no such file or directory/],
+        ['--group=4294967295', /Invalid uid or gid/],
       ] as const) {
         it(`is not started with ${flag}`, () =>
           the.rkt.fails(command(image, flag), pattern).then(() => undefined));
       }
+      it('is not started as 65535, which systemd takes for nobody at all', async () => {
+        for (const flag of ['--user=65535', '--group=65535', '--supplementary-gids=1,65535']) {
+          if (flavour.can.isolated) await the.rkt.fails(command(image, flag), 'Invalid uid or gid');
+          else await the.rkt.ok(command(image, flag));
+        }
+      });
+      it('of a docker image that names only a user has the group of that number', async () => {
+        const docker = writeImage(the.rkt, {
+          manifest: inspectManifest([], {
+            annotations: { 'appc.io/docker/repository': 'whatever' },
+            app: { user: 'only-user', group: 'only-user' },
+          }),
+          files: [
+            ...inspectFiles().filter(({ path }) => path !== 'etc/passwd'),
+            { path: 'etc/passwd', content: 'only-user:x:1234:100::/:\n' },
+          ],
+        });
+        const result = await the.rkt.ok(command(docker, '--', '--print-user'));
+        assert.deepEqual(flavour.linesOf(result), ['User: uid=1234 euid=1234 gid=1234 egid=1234']);
+        await the.rkt.fails(command(docker, '--group=no-group'), /"no-group" group not found/);
+      });
       it('starts in the working directory', async () => {
         assert.deepEqual(await inspect(['--print-cwd']), ['cwd: /']);
-        assert.deepEqual(await inspect(['--print-cwd'], ['--working-dir=/dir1']), ['cwd: /dir1']);
+        const odd = writeImage(the.rkt, {
+          manifest: inspectManifest(),
+          files: [...inspectFiles(), { path: 'a b/50%\\/file', content: '' }],
+        });
+        for (const [directory, at] of [
+          ['/dir1', '/dir1'],
+          ['/dir1/link_rel_dir2/..//dir1/', '/dir1'],
+          ['/a b', '/a b'],
+          ['/a b/50%\\', '/a b/50%\\'],
+        ] as const) {
+          const result = await the.rkt.ok(command(odd, `--working-dir=${directory}`, '--', '--print-cwd'));
+          assert.deepEqual(flavour.linesOf(result), [`cwd: ${at}`]);
+        }
+      });
+      it('that cannot start in its directory says so', async () => {
+        for (const [directory, why] of [
+          ['/nowhere', /no such file or directory/i],
+          ['/dir1/file', /not a directory/i],
+        ] as const) {
+          const result = await the.rkt.run(command(image, `--working-dir=${directory}`));
+          // systemd's own status for it, or that of a stage1 that fails.
+          expectStatus(result, flavour.can.isolated ? 200 : 254);
+          assert.match(result.output, why);
+          assert.ok(result.output.includes(directory), result.output);
+        }
       });
       it('has no descriptors but the standard ones', async () => {
         const [found = ''] = await inspect(['--print-fds']);

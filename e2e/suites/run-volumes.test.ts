@@ -203,6 +203,12 @@ suite('volumes', ['root', 'busybox'], (the) => {
         '/e: group: 9992',
       ]);
     });
+    it('of kind empty are refused with a mode that is none', async () => {
+      const words = (mode: string): string[] =>
+        command(`--volume=e,kind=empty,mode=${mode}`, '--mount=volume=e,target=/e', image);
+      await the.rkt.fails(words('rwx'), 'invalid mode "rwx" for volume "e"');
+      await the.rkt.fails(words('0789'), 'invalid mode "0789" for volume "e"');
+    });
     it('of kind empty are shared by apps and kept in the pod', async () => {
       const result = await the.rkt.ok(
         command(
@@ -263,14 +269,16 @@ suite('volumes', ['root', 'busybox'], (the) => {
   });
 
   forEachFlavour(['readOnlyRootfs'], (flavour) => {
-    it('stay writable in a read-only root', async () => {
+    it('stay writable in a read-only root, also behind links, unless they are read-only themselves', async () => {
       const command = (file: string): string[] => [
         INSECURE,
         'run',
         ...flavour.stage1,
         ...flavour.net,
-        '--volume=e,kind=empty',
-        '--mount=volume=e,target=/e',
+        `--volume=w,kind=host,source=${the.rkt.tmp.join('host')}`,
+        `--volume=r,kind=host,source=${the.rkt.tmp.join('host')},readOnly=true`,
+        '--mount=volume=w,target=/dir1/link_abs_dir2/w',
+        '--mount=volume=r,target=/r',
         image,
         '--readonly-rootfs=true',
         '--',
@@ -278,10 +286,35 @@ suite('volumes', ['root', 'busybox'], (the) => {
         '--content=x',
         `--file-name=${file}`,
       ];
-      await the.rkt.ok(command('/e/x'));
-      const result = await the.rkt.run(command('/dir1/x'));
-      expectStatus(result, 254);
-      assert.match(result.output, /read-only file system/);
+      await the.rkt.ok(command('/dir2/w/x'));
+      assert.equal(readFileSync(the.rkt.tmp.join('host/x'), 'utf8'), 'x');
+      rmSync(the.rkt.tmp.join('host/x'));
+      for (const file of ['/dir1/x', '/r/x']) {
+        const result = await the.rkt.run(command(file));
+        expectStatus(result, 254);
+        assert.match(result.output, /read-only file system/);
+      }
+      assert.ok(!existsSync(the.rkt.tmp.join('host/x')));
+    });
+  });
+
+  forEachFlavour(['readOnlyRootfs', 'emptyVolumes'], (flavour) => {
+    it('of kind empty can be written in a read-only root, and have their mode', async () => {
+      const result = await the.rkt.ok([
+        INSECURE,
+        'run',
+        ...flavour.stage1,
+        ...flavour.net,
+        '--volume=e,kind=empty,mode=0751',
+        '--mount=volume=e,target=/e',
+        image,
+        '--readonly-rootfs=true',
+        '--exec=/bin/sh',
+        '--',
+        '-c',
+        'echo x > /e/x && cat /e/x && stat -c %a /e',
+      ]);
+      assert.deepEqual(flavour.linesOf(result), ['x', '751']);
     });
   });
 });

@@ -1,7 +1,7 @@
 // `rkt run`: output, exit statuses, arguments, flags (contract stage0 1.4, 8.3, stage1 2.7, 3).
 
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, realpathSync } from 'node:fs';
 
 import { inspectFiles, inspectManifest } from '@rkt/testkit/inspect';
 
@@ -134,6 +134,22 @@ suite('run', ['root', 'busybox'], (the) => {
         const result = await the.rkt.ok(command('--no-overlay', image, '--', '--print-msg=plain'));
         assert.deepEqual(flavour.linesOf(result), ['plain']);
         assert.equal(existsSync(`${the.rkt.podDir(the.rkt.podsIn('run')[0] ?? '')}/overlay`), false);
+      });
+      it('--no-overlay needs the tree of stage1 as long as the pod is there, and no image', async () => {
+        const uuid = await the.rkt.prepare(['--no-overlay', ...flavour.stage1, image]);
+        const program = `${the.rkt.podDir(uuid)}/stage1/rootfs/usr/lib/rkt/stage1`;
+        const inTree = realpathSync(program);
+        assert.match(inTree, /\/cas\/tree\/deps-sha512-[0-9a-f]{64}\/rootfs\/usr\/lib\/rkt\/stage1$/);
+        const { stdout } = await the.rkt.ok(['image', 'list', '--no-legend', '--full', '--fields=id']);
+        await the.rkt.ok(['image', 'rm', ...lines(stdout)]);
+        await the.rkt.ok(['image', 'gc', '--grace-period=0s']);
+        await the.rkt.ok(['run-prepared', ...flavour.net, uuid]);
+        await the.rkt.ok(['image', 'gc', '--grace-period=0s']);
+        await the.rkt.ok(['gc', '--grace-period=0s']);
+        assert.deepEqual(the.rkt.podsIn('run'), []);
+        assert.ok(existsSync(inTree));
+        await the.rkt.ok(['image', 'gc', '--grace-period=0s']);
+        assert.ok(!existsSync(inTree));
       });
       it('--name names the app', async () => {
         await the.rkt.ok(command(image, '--name=other'));

@@ -1,30 +1,58 @@
 // Pods with users of their own (contract stage1 2.25, 10.1): every id of the pod is another one on the host, no two pods
-// have the same, and what is entered or exported sees the pod's.
+// have the same, and what is entered or exported sees the pod's. All of it twice: with overlays over trees whose owners
+// the kernel maps, and with shifted copies.
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { lstatSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { existsSync, lstatSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+
+import type { AciFile } from '@rkt/testkit/aci-builder';
+import { inspectFiles, inspectManifest } from '@rkt/testkit/inspect';
 
 import { list } from '../lib/cleanup.ts';
-import { forEachFlavour, lines } from '../lib/flavours.ts';
-import { inspectImage } from '../lib/images.ts';
+import { type Flavour, forEachFlavour, lines } from '../lib/flavours.ts';
+import { writeImage } from '../lib/images.ts';
 import { eventually } from '../lib/process.ts';
 import { expectStatus, INSECURE } from '../lib/rkt.ts';
+import { type Requirement, requires } from '../lib/requires.ts';
 import { suite } from '../lib/suite.ts';
 
 suite('user namespaces', ['root', 'busybox', 'userns'], (the) => {
   let image = '';
   before(() => {
-    image = inspectImage(the.rkt);
+    const owned = { content: 'owned', uid: 5, gid: 65_534 };
+    const files = [
+      ...inspectFiles(),
+      { path: 'owned/', type: 'directory', ...owned, content: undefined, mode: 0o2750 },
+      { path: 'owned/file', ...owned, mode: 0o640 },
+      { path: 'owned/link', type: 'symlink', linkname: 'file', uid: 7, gid: 8 },
+    ] as AciFile[];
+    image = writeImage(the.rkt, { manifest: inspectManifest(), files });
   });
 
-  forEachFlavour(['userNamespaces'], (flavour) => {
+  const ways: readonly (readonly [string, readonly string[], readonly Requirement[]])[] = [
+    ['over mapped trees', ['--private-users'], ['overlayfs', 'mapped-layers']],
+    ['in shifted copies', ['--private-users', '--no-overlay'], []],
+  ];
+  const everyWay = (body: (flavour: Flavour, privateUsers: readonly string[]) => void): void =>
+    forEachFlavour(['userNamespaces'], (flavour) => {
+      for (const [name, flags, needs] of ways) {
+        describe(name, () => {
+          before(function () {
+            requires(this, ...needs);
+          });
+          body(flavour, flags);
+        });
+      }
+    });
+
+  everyWay((flavour, privateUsers) => {
     const command = (flags: readonly string[], script: string): string[] => [
       INSECURE,
       'run',
       ...flavour.stage1,
       ...flavour.net,
-      '--private-users',
+      ...privateUsers,
       image,
       '--exec=/bin/sh',
       ...flags,
@@ -55,6 +83,54 @@ suite('user namespaces', ['root', 'busybox', 'userns'], (the) => {
       for (const file of ['inspect', 'made']) assert.equal(lstatSync(`${root}/${file}`).uid, shift, file);
       assert.equal(shift % 65_536, 0);
       assert.ok(shift > 0);
+      const overlay = !privateUsers.includes('--no-overlay');
+      assert.equal(existsSync(`${the.rkt.podDir(uuid)}/overlay-prepared`), overlay);
+    });
+
+    it('have the files of others as theirs, and change them', async () => {
+      const found = await say(
+        [
+          'stat -c "%n %u %g %a" /owned /owned/file /owned/link',
+          'echo more >> /owned/file && chown 9:10 /owned/link -h && chmod 600 /owned/file && mv /owned/file /owned/moved',
+          'rm -r /dir2 && mkdir /dir2 && ln /owned/moved /dir2/second',
+          'stat -c "%n %u %g %a" /owned/moved /owned/link /dir2; cat /dir2/second',
+        ].join('; '),
+      );
+      assert.deepEqual(found, [
+        '/owned 5 65534 2750',
+        '/owned/file 5 65534 640',
+        '/owned/link 7 8 777',
+        '/owned/moved 5 65534 600',
+        '/owned/link 9 10 777',
+        '/dir2 0 0 755',
+        'ownedmore',
+      ]);
+      const [uuid = ''] = the.rkt.podsIn('run');
+      const shift = shiftOf(uuid);
+      const root = `${the.rkt.podDir(uuid)}/stage1/rootfs/opt/stage2/rkt-inspect/rootfs`;
+      const { uid, gid } = lstatSync(`${root}/owned/moved`);
+      assert.deepEqual([uid, gid], [shift + 5, shift + 65_534]);
+    });
+
+    it('may be run after they were prepared, and leave the image as it was', async () => {
+      const prepared = ['prepare', ...flavour.stage1, ...privateUsers, image];
+      const script = ['--exec=/bin/sh', '--', '-c', 'echo changed > /dir1/file; cat /dir1/file /owned/file'];
+      for (const text of ['changed', 'changed']) {
+        const uuid = (await the.rkt.ok([INSECURE, ...prepared, ...script])).stdout.trim();
+        const result = await the.rkt.ok(['run-prepared', ...flavour.net, uuid]);
+        assert.deepEqual(flavour.linesOf(result), [text, 'owned']);
+      }
+      const say = await the.rkt.ok([
+        INSECURE,
+        'run',
+        ...flavour.stage1,
+        ...flavour.net,
+        image,
+        '--exec=/bin/cat',
+        '--',
+        '/dir1/file',
+      ]);
+      assert.deepEqual(flavour.linesOf(say), ['dir1']);
     });
 
     it('run apps as other users', async () => {
@@ -62,6 +138,8 @@ suite('user namespaces', ['root', 'busybox', 'userns'], (the) => {
         await say('id -u; id -g; grep Groups /proc/self/status', ['--user=user1', '--group=100']),
         ['1000', '100', 'Groups:\t100'],
       );
+      // Of a path its owner counts, as the pod sees it.
+      assert.deepEqual(await say('id -u; id -g', ['--user=/owned', '--group=/owned/file']), ['5', '65534']);
     });
 
     it('make no device nodes, and listen at every port of their own network', async () => {
@@ -71,7 +149,7 @@ suite('user namespaces', ['root', 'busybox', 'userns'], (the) => {
     });
 
     it('own their empty volumes', async () => {
-      const pod = [INSECURE, 'run', ...flavour.stage1, ...flavour.net, '--private-users'];
+      const pod = [INSECURE, 'run', ...flavour.stage1, ...flavour.net, ...privateUsers];
       const result = await the.rkt.ok([
         ...pod,
         '--volume=v,kind=empty,uid=5,gid=6,mode=0750',
@@ -87,7 +165,7 @@ suite('user namespaces', ['root', 'busybox', 'userns'], (the) => {
     });
 
     it('have ranges that do not meet, however many are prepared at once', async () => {
-      const prepare = ['prepare', ...flavour.stage1, '--private-users', image];
+      const prepare = ['prepare', ...flavour.stage1, ...privateUsers, image];
       const uuids = await Promise.all(
         Array.from({ length: 6 }, async () =>
           (await the.rkt.ok([INSECURE, '--debug', ...prepare])).stdout.trim(),
@@ -120,11 +198,33 @@ suite('user namespaces', ['root', 'busybox', 'userns'], (the) => {
     it('are exported with the owners that the pod sees', async () => {
       await say('chown 7:8 /dir1/file; : > /made');
       const [uuid = ''] = the.rkt.podsIn('run');
-      const file = the.rkt.tmp.join('exported.aci');
+      const file = the.rkt.tmp.join(`${uuid}.aci`);
       await the.rkt.ok(['export', uuid, file]);
       const listing = execFileSync('tar', ['--numeric-owner', '-tvzf', file], { encoding: 'utf8' });
       assert.match(listing, / 7\/8 .* rootfs\/dir1\/file$/m);
       assert.match(listing, / 0\/0 .* rootfs\/made$/m);
+    });
+
+    it('know no ids that the range does not reach', async () => {
+      await the.rkt.fails(
+        command(['--user=70000', '--group=3'], 'id'),
+        'uid 70000 or gid 3 are out of range 65536',
+      );
+      const volume = ['--volume=v,kind=empty,uid=70000', '--mount=volume=v,target=/v'];
+      await the.rkt.fails(
+        [INSECURE, 'run', ...flavour.stage1, ...flavour.net, ...privateUsers, ...volume, image],
+        'volume "v": uid 70000 or gid 0 are out of range 65536',
+      );
+      const file = { path: 'far', content: 'far', uid: 65_536, gid: 3 };
+      const far = writeImage(the.rkt, { manifest: inspectManifest(), files: [...inspectFiles(), file] });
+      const stat = ['--exec=/bin/stat', '--', '-c', '%u %g', '/far'];
+      const run = [INSECURE, 'run', ...flavour.stage1, ...flavour.net, ...privateUsers, far, ...stat];
+      if (privateUsers.includes('--no-overlay')) {
+        await the.rkt.fails(run, 'entry far: uid 65536 is not in the range 0 to 65535');
+      } else {
+        // The kernel maps what it can.
+        assert.deepEqual(flavour.linesOf(await the.rkt.ok(run)), ['65534 3']);
+      }
     });
 
     it('limit nothing that the pod cannot, and say so', async () => {
