@@ -3,7 +3,7 @@
 // a mount namespace of its own.
 //
 // An old list does no harm: a function that is not in it is compiled when it is first called.
-import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -13,6 +13,7 @@ import { build } from './build.ts';
 import { buildStage1, bundleStage1 } from './build-stage1/build.ts';
 import { FLAVORS, type Flavor } from './build-stage1/flavors.ts';
 import { hotFunctionsFile, type HotFunctions, listFunctions } from './code-cache/hot-functions.ts';
+import { inMountNamespace } from './mount-namespace.ts';
 import { pinnedNode } from './pinned-node.ts';
 import { bundlesDir, cacheDir, runTool } from './workspace.ts';
 
@@ -24,9 +25,6 @@ const data = path.join(directory, 'data');
 const node = [pinnedNode, '--disable-warning=ExperimentalWarning'];
 const recorder = ['--require', path.join(import.meta.dirname, 'code-cache/record.cjs')];
 const rktScript = path.join(bundlesDir, 'stage0.cjs');
-
-/** Set in the copy of this process that has a mount namespace of its own. */
-const INSIDE = 'RKT_PROFILE_INSIDE';
 
 function rktCommand(...args: string[]): string[] {
   return [...node, ...recorder, rktScript, `--dir=${data}`, '--insecure-options=image', ...args];
@@ -40,7 +38,7 @@ function rkt(args: readonly string[], environment: NodeJS.ProcessEnv = { RKT_PRO
 
 /** An image whose entry points are our script under the recorder, called by their own names. */
 async function recordedStage1(flavor: Flavor): Promise<string> {
-  const words = [...node, ...recorder, await bundleStage1(flavor)];
+  const words = [...node, ...recorder, (await bundleStage1(flavor)).script];
   const entryPoint = `#!/bin/bash\nexec -a "$0" ${words.join(' ')} "$@"\n`;
   await buildStage1({ flavor, frozen: false, output: directory, entryPoint, warn: console.error });
   return `--stage1-image=${path.join(directory, `stage1-${flavor}.aci`)}`;
@@ -104,24 +102,7 @@ function recordsOf(program: string, where: string): string[] {
 }
 
 async function main(): Promise<void> {
-  if (process.getuid?.() !== 0) throw new Error('pods run as root: run this as root');
-  if (process.env[INSIDE] === undefined) {
-    build();
-    const again = [
-      '--mount',
-      '--propagation',
-      'private',
-      process.execPath,
-      ...process.execArgv,
-      ...process.argv.slice(1),
-    ];
-    const { status } = spawnSync('unshare', again, {
-      stdio: 'inherit',
-      env: { ...process.env, [INSIDE]: '1' },
-    });
-    process.exitCode = status ?? 1;
-    return;
-  }
+  if (!inMountNamespace(build)) return;
   removeData(data);
   fs.rmSync(records, { recursive: true, force: true });
   fs.mkdirSync(launches, { recursive: true });

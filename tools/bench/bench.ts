@@ -5,6 +5,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { build } from '../build.ts';
+import { inMountNamespace } from '../mount-namespace.ts';
 import { readJson, runTool } from '../workspace.ts';
 import { benchDir } from './fixtures.ts';
 import type { Row } from './row.ts';
@@ -16,9 +17,6 @@ interface Budget {
 }
 
 const budgets = readJson<Record<string, Budget>>(path.join(import.meta.dirname, 'budgets.json'));
-
-/** Set in the copy of this process that has a mount namespace of its own. */
-const INSIDE = 'RKT_BENCH_INSIDE';
 
 /**
  * The same state of the machine for each row: nothing to be written to the disk, and none of the cgroups that pods
@@ -66,25 +64,10 @@ function chosenRows(names: readonly string[]): readonly Row[] {
 async function main(): Promise<void> {
   const { values } = parseArgs({ options: { row: { type: 'string', multiple: true } } });
   const rows = chosenRows(values.row ?? []);
-  if (process.getuid?.() !== 0) throw new Error('pods run as root: run this as root');
-  if (process.env[INSIDE] === undefined) {
+  const buildUnlessGiven = (): void => {
     if (process.env['RKT_BIN'] === undefined) build();
-    // Whatever a run leaves mounted disappears with the namespace.
-    const again = [
-      '--mount',
-      '--propagation',
-      'private',
-      process.execPath,
-      ...process.execArgv,
-      ...process.argv.slice(1),
-    ];
-    const { status } = spawnSync('unshare', again, {
-      stdio: 'inherit',
-      env: { ...process.env, [INSIDE]: '1' },
-    });
-    process.exitCode = status ?? 1;
-    return;
-  }
+  };
+  if (!inMountNamespace(buildUnlessGiven)) return;
   fs.mkdirSync(benchDir, { recursive: true });
   let over = 0;
   for (const row of rows) if (!(await report(row))) over += 1;

@@ -5,8 +5,9 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { aciFromDirectory, writeAci } from '@rkt/testkit/aci-builder';
 import { imageManifest } from '@rkt/testkit/manifests';
+import { hierarchies, removeCgroup } from '@rkt/linux/cgroup';
 import { dataDir as brandedDataDir } from '@rkt/pod-layout/data-dir';
-import { podStateDir } from '@rkt/pod-layout/pod-paths';
+import { podDir, podStateDir, subcgroupFile } from '@rkt/pod-layout/pod-paths';
 import { cacheDir, distDir } from '../workspace.ts';
 import { CLEAN_ENVIRONMENT, timeOnce } from './measure.ts';
 
@@ -91,7 +92,22 @@ export function removeData(data: string): void {
     .map((line) => line.split(' ')[1] ?? '')
     .filter((point) => point.startsWith(`${data}/`));
   for (const point of points.reverse()) spawnSync('umount', ['-l', point]);
+  removeCgroups(data);
   fs.rmSync(data, { recursive: true, force: true });
+}
+
+// gc would do it, and take a minute for the rows with a thousand pods, which all have one control group.
+function removeCgroups(data: string): void {
+  const recorded = fs
+    .globSync(subcgroupFile(podDir(path.join(podStateDir(brandedDataDir(data), 'run'), '*'))))
+    .map((file) => fs.readFileSync(file, 'utf8').trim());
+  // Under a service manager it is the service's, and not ours to remove.
+  for (const name of new Set(recorded.filter((each) => path.basename(each).startsWith('machine-rkt')))) {
+    for (const { mountPoint } of hierarchies()) {
+      const directory = path.join(mountPoint, name);
+      if (fs.existsSync(directory)) removeCgroup(directory);
+    }
+  }
 }
 
 /** Runs one fly pod and copies its directory, exited as it is, until there are `count`. */

@@ -114,7 +114,8 @@ async function fetchMemoryRow(): Promise<Measured> {
 
 const MANY = 500;
 
-function imageListRow(): Measured {
+function imageListRow(...flags: readonly string[]): Measured {
+  const list = ['image', 'list', ...flags];
   const none = rktWith('image-list-none');
   const many = rktWith(`image-list-${MANY}`);
   for (const { data } of [none, many]) removeData(data);
@@ -132,8 +133,8 @@ function imageListRow(): Measured {
       .trim()
       .split('\n').length;
     if (lines !== MANY) throw new Error(`image list prints ${lines} lines for ${MANY} images`);
-    const empty = { name: 'image list of none', command: [...none.command, 'image', 'list'] };
-    return ratio({ name: 'image list', command: [...many.command, 'image', 'list'] }, empty, 20);
+    const empty = { name: 'image list of none', command: [...none.command, ...list] };
+    return ratio({ name: 'image list', command: [...many.command, ...list] }, empty, 20);
   } finally {
     for (const { data } of [none, many]) removeData(data);
     fs.rmSync(directory, { recursive: true, force: true });
@@ -153,5 +154,10 @@ export const IMAGE_ROWS: readonly Row[] = [
     measure: runDockerRow,
   },
   { name: 'docker-memory', title: 'peak memory of fetch docker://', measure: fetchMemoryRow },
-  { name: 'images-500', title: 'image list with 500 images : with none', measure: imageListRow },
+  { name: 'images-500', title: 'image list with 500 images : with none', measure: () => imageListRow() },
+  {
+    name: 'images-500-full',
+    title: 'image list --full with 500 images : with none',
+    measure: () => imageListRow('--full'),
+  },
 ];

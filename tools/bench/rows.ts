@@ -22,6 +22,7 @@ import {
 } from './fixtures.ts';
 import { EXECUTOR_ROWS } from './executor-rows.ts';
 import { IMAGE_ROWS } from './image-rows.ts';
+import { KVM_ROWS } from './kvm-rows.ts';
 import { CLEAN_ENVIRONMENT, median, peakMemory, timeOnce, type Contestant } from './measure.ts';
 import { networkRow } from './network-row.ts';
 import { type Measured, NODE, ratio, type Row } from './row.ts';
@@ -220,4 +221,5 @@ export const ROWS: readonly Row[] = [
   { name: 'processes', title: 'processes of ours beside a running nspawn pod', measure: processesRow },
   ...IMAGE_ROWS,
   ...EXECUTOR_ROWS,
+  ...KVM_ROWS,
 ];
