@@ -12,6 +12,7 @@ cd "$(dirname "$0")/.."
 # debootstrap  the real Debian image of e2e and bench      systemd        systemd-analyze and systemd-escape judge units
 # zsh, fish    completion scripts are tried in them       mandoc, groff-base: judges of man pages
 # docker-registry, skopeo, umoci, apache2-utils (htpasswd): a registry with TLS and logins, and what fills it
+# qemu-system-x86: virtual machines of stage1-kvm, and with e2fsprogs the guest, a machine with systemd for suites
 # gnupg        keys and signatures of the tests            openssl        certificates of the tests' servers
 packages='
 libatomic1:/usr/lib/x86_64-linux-gnu/libatomic.so.1
@@ -43,6 +44,8 @@ docker-registry:docker-registry
 skopeo:skopeo
 umoci:umoci
 apache2-utils:htpasswd
+qemu-system-x86:qemu-system-x86_64
+e2fsprogs:mke2fs
 '
 
 missing=

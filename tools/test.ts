@@ -31,6 +31,7 @@ const STEPS: readonly Step[] = [
     command: ['mocha', '--config', 'e2e/.mocharc.json', 'e2e/suites/**/*.test.ts'],
     needs: ['build'],
   },
+  { name: 'guest', command: [...NODE, 'tools/guest/guest.ts'], needs: ['build'] },
 ];
 
 /** The closing line of tools/mocha-reporter.cjs. */
