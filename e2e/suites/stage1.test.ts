@@ -417,7 +417,7 @@ suite('stage1', ['root'], (the) => {
       const ended = Date.now();
       const result = await entering.ended;
       expectStatus(result, FAILURE);
-      assert.ok(Date.now() - ended < 1500);
+      assert.ok(Date.now() - ended < 10_000);
       assert.ok(result.output.includes(`pod ${uuid} is not running anymore`), result.output);
     });
   });
