@@ -16,13 +16,6 @@ import { BOOT_MS } from './witness.ts';
 
 /** Declares the checks for one flavour. */
 export function shortPods(the: Suite, flavour: Flavour): void {
-  const command = (...words: readonly string[]): string[] => [
-    INSECURE,
-    'run',
-    ...flavour.stage1,
-    ...flavour.net,
-    ...words,
-  ];
   const timeoutMs = 2 * BOOT_MS;
 
   describe('a pod that ends', () => {
@@ -31,7 +24,7 @@ export function shortPods(the: Suite, flavour: Flavour): void {
     check(flavour, 'exitStatus', "is the app's, after all that it wrote", async () => {
       const script = 'for n in $(seq 60); do echo line $n; done; echo err >&2; exit 42';
       const image = shellImage(the.rkt, script, { name: 'example.com/short' });
-      const result = expectStatus(await the.rkt.run(command(image), { timeoutMs }), 42);
+      const result = expectStatus(await the.rkt.run(flavour.run(image), { timeoutMs }), 42);
       const said = flavour.linesOf(result);
       assert.deepEqual(
         said.filter((line) => line.startsWith('line')),
@@ -45,7 +38,7 @@ export function shortPods(the: Suite, flavour: Flavour): void {
     });
     check(flavour, 'exitStatus', 'is not 0 when there is no such program', async () => {
       const image = shellImage(the.rkt, '', { exec: ['/bin/missing'] });
-      const result = await the.rkt.run(command(image), { timeoutMs });
+      const result = await the.rkt.run(flavour.run(image), { timeoutMs });
       assert.notEqual(result.status, 0, result.output);
       assert.match(result.output, /missing/);
     });
@@ -57,7 +50,7 @@ export function shortPods(the: Suite, flavour: Flavour): void {
         while grep -qs wge[t] /proc/[0-9]*/cmdline; do sleep 1; done; echo served; exit 3`;
       const app = { mountPoints: [{ name: 'shared', path: '/shared' }] };
       const result = await the.rkt.run(
-        command(
+        flavour.run(
           '--volume=shared,kind=empty',
           shellImage(the.rkt, serve, { name: 'example.com/server', app }),
           shellImage(the.rkt, ask, { name: 'example.com/client', app }),
@@ -71,7 +64,7 @@ export function shortPods(the: Suite, flavour: Flavour): void {
     });
     check(flavour, 'statusFiles', 'hold it when rkt is gone', async () => {
       const image = shellImage(the.rkt, 'exit 5', { name: 'example.com/short' });
-      expectStatus(await the.rkt.run(command(image), { timeoutMs }), 5);
+      expectStatus(await the.rkt.run(flavour.run(image), { timeoutMs }), 5);
       const [uuid = ''] = the.rkt.podsIn('run');
       assert.equal((await the.rkt.status(uuid))['app-short'], '5');
       await the.rkt.ok(['rm', uuid]);
@@ -86,19 +79,19 @@ export function shortPods(the: Suite, flavour: Flavour): void {
           ],
         },
       });
-      const result = await the.rkt.ok(command(writeImage(the.rkt, { manifest, files })), { timeoutMs });
+      const result = await the.rkt.ok(flavour.run(writeImage(the.rkt, { manifest, files })), { timeoutMs });
       const said = flavour.linesOf(result);
       assert.deepEqual(said, ['before', 'now', 'after', 'told']);
     });
     check(flavour, 'callersInput', 'reads what the caller types', async () => {
       const image = shellImage(the.rkt, 'read -r line; echo "read $line"');
-      const result = await the.rkt.ok(command(image), { input: 'hello\n', timeoutMs });
+      const result = await the.rkt.ok(flavour.run(image), { input: 'hello\n', timeoutMs });
       assert.ok(flavour.linesOf(result).includes('read hello'), result.output);
     });
     check(flavour, 'interactive', 'has the terminal', async () => {
       const script =
         'test -t 0 && test -t 1 && echo "on a terminal"; read -r line; echo "read $line"; exit 3';
-      const pod = the.rkt.startOnTerminal(command('--interactive', shellImage(the.rkt, script)), {
+      const pod = the.rkt.startOnTerminal(flavour.run('--interactive', shellImage(the.rkt, script)), {
         timeoutMs,
       });
       await pod.waitFor('on a terminal', BOOT_MS);
@@ -107,7 +100,7 @@ export function shortPods(the: Suite, flavour: Flavour): void {
     });
     check(flavour, 'stopForce', 'ends an app that does not listen', async () => {
       const image = shellImage(the.rkt, "trap '' TERM; echo deaf; while :; do sleep 1; done");
-      const pod = the.rkt.start(command(image), { timeoutMs });
+      const pod = the.rkt.start(flavour.run(image), { timeoutMs });
       await pod.waitFor('deaf', BOOT_MS);
       const [uuid = ''] = the.rkt.podsIn('run');
       await the.rkt.ok(['stop', '--force', uuid]);
@@ -117,7 +110,7 @@ export function shortPods(the: Suite, flavour: Flavour): void {
     check(flavour, 'userNamespaces', 'is root in the pod and somebody else outside', async function () {
       requires(this, 'userns');
       const image = shellImage(the.rkt, 'id -u; cat /proc/self/uid_map');
-      const said = flavour.linesOf(await the.rkt.ok(command('--private-users', image), { timeoutMs }));
+      const said = flavour.linesOf(await the.rkt.ok(flavour.run('--private-users', image), { timeoutMs }));
       assert.equal(said[0], '0');
       assert.match(said[1] ?? '', /^\s*0\s+[1-9]\d*\s+65536\s*$/);
     });
@@ -196,7 +189,7 @@ export function shortPods(the: Suite, flavour: Flavour): void {
     if (flavour.can.isolators) {
       check(flavour, 'isolators', 'of memory: an app of one process ends by that signal', async () => {
         const image = shellImage(the.rkt, HOG, { name: 'example.com/hog' });
-        const pod = await the.rkt.run(command(image, '--memory=48M'), { timeoutMs });
+        const pod = await the.rkt.run(flavour.run(image, '--memory=48M'), { timeoutMs });
         assert.notEqual(pod.status, 0, pod.output);
         await the.rkt.sweep();
       });

@@ -8,7 +8,7 @@ import { minimalImage } from '@rkt/testkit/debian-image';
 import type { Flavour } from '../lib/flavours.ts';
 import { writeImage } from '../lib/images.ts';
 import type { Running } from '../lib/process.ts';
-import { INSECURE, type Rkt } from '../lib/rkt.ts';
+import type { Rkt } from '../lib/rkt.ts';
 
 /** Name of the witness's app. */
 export const APP = 'witness';
@@ -60,11 +60,7 @@ export async function startWitness(rkt: Rkt, flavour: Flavour): Promise<Witness>
   const { volumes, emptyVolumes } = flavour.can;
   const image = writeImage(rkt, witnessImage(flavour));
   const running = rkt.start(
-    [
-      INSECURE,
-      'run',
-      ...flavour.stage1,
-      ...flavour.net,
+    flavour.run(
       `--uuid-file-save=${uuidFile}`,
       ...(volumes ? [`--volume=data,kind=host,source=${data}`] : []),
       ...(volumes ? [`--volume=fixed,kind=host,source=${fixed},readOnly=true`] : []),
@@ -72,7 +68,7 @@ export async function startWitness(rkt: Rkt, flavour: Flavour): Promise<Witness>
       '--set-env=FROM_FLAG=a  b "c" $d',
       ...(flavour.can.hostname ? ['--hostname=lighthouse'] : []),
       image,
-    ],
+    ),
     { env: { CALLER: 'me' }, timeoutMs: 600_000 },
   );
   await running.waitFor(/\bready\r?$/m, BOOT_MS);

@@ -9,6 +9,7 @@ import { readDeclaration } from './declaration.ts';
 import { FLAVOUR_FILE, FLAVOUR_NAMES, REPOSITORY, STAGE1_DIR } from './environment.ts';
 import type { Result } from './process.ts';
 import { skip } from './requires.ts';
+import { INSECURE } from './rkt.ts';
 
 /** One flavour under test. */
 export interface Flavour {
@@ -18,6 +19,8 @@ export interface Flavour {
   readonly stage1: readonly string[];
   /** Arguments of run and run-prepared that need no network configuration. */
   readonly net: readonly string[];
+  /** The words of a `run` with it, without signatures and network configuration. */
+  readonly run: (...words: readonly string[]) => string[];
   readonly claims: Claims;
   /** The claims as yes or no. */
   readonly can: Abilities;
@@ -129,7 +132,9 @@ function flavour(
   linesOf: Flavour['linesOf'],
   image = join(STAGE1_DIR, `stage1-${name}.aci`),
 ): Flavour {
-  return { name, image, stage1: [`--stage1-image=${image}`], net, claims, can: claimed(claims), linesOf };
+  const stage1 = [`--stage1-image=${image}`];
+  const run = (...words: readonly string[]): string[] => [INSECURE, 'run', ...stage1, ...net, ...words];
+  return { name, image, stage1, net, run, claims, can: claimed(claims), linesOf };
 }
 
 /** Declares the tests of `body` once per flavour that can do all of `abilities`. */

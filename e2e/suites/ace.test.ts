@@ -10,7 +10,7 @@ import { imageManifest } from '@rkt/testkit/manifests';
 
 import { forEachFlavour, lines } from '../lib/flavours.ts';
 import { writeImage } from '../lib/images.ts';
-import { expectStatus, INSECURE, UUID_PATTERN } from '../lib/rkt.ts';
+import { expectStatus, UUID_PATTERN } from '../lib/rkt.ts';
 import { suite } from '../lib/suite.ts';
 
 /** Checks of each mode in the order of the standard's validator; the first that fails is named. */
@@ -90,10 +90,8 @@ suite('App Container Executor', ['root', 'busybox'], (the) => {
   });
 
   forEachFlavour(['severalApps', 'handlers', 'emptyVolumes'], (flavour) => {
-    const run = [INSECURE, 'run', ...flavour.stage1, ...flavour.net];
-
     it('passes its validator: handlers, environment, directory, shared volume, apps side by side', async () => {
-      const result = await the.rkt.ok([...run, '--volume=database,kind=empty', main, sidekick]);
+      const result = await the.rkt.ok(flavour.run('--volume=database,kind=empty', main, sidekick));
       const said = lines(result.output).filter((line) => / (OK|FAIL)$/.test(line));
       assert.match(said[0] ?? '', /ace-validator-main\[\d+\]: prestart OK|ace-validator-sidekick/);
       for (const [app, mode] of [
@@ -124,7 +122,7 @@ suite('App Container Executor', ['root', 'busybox'], (the) => {
           app: { eventHandlers: [{ name: 'pre-start', exec: ['/bin/sh', '-c', 'echo before; exit 3'] }] },
         }),
       );
-      const result = await the.rkt.run([...run, image]);
+      const result = await the.rkt.run(flavour.run(image));
       assert.deepEqual(flavour.linesOf(result), ['before']);
       assert.notEqual(result.status, 0);
     });
@@ -134,7 +132,7 @@ suite('App Container Executor', ['root', 'busybox'], (the) => {
         the.rkt,
         minimalImage({ app: { eventHandlers: [{ name: 'mid-life', exec: ['/bin/true'] }] } }),
       );
-      const result = await the.rkt.run([...run, image]);
+      const result = await the.rkt.run(flavour.run(image));
       expectStatus(result, 254);
       assert.match(result.output, /mid-life/);
     });
@@ -163,7 +161,7 @@ suite('App Container Executor', ['root', 'busybox'], (the) => {
         }),
         files: inspectFiles(),
       });
-      const result = await the.rkt.ok([...run, image]);
+      const result = await the.rkt.ok(flavour.run(image));
       assert.deepEqual(
         flavour.linesOf(result).map((line) => line.replaceAll(/\s+/g, ' ')),
         ['0', '/dir1', 'a b', 'CapBnd: 00000000a80425fb', 'Seccomp: 2'],
@@ -181,7 +179,7 @@ suite('App Container Executor', ['root', 'busybox'], (the) => {
           ],
         }),
       );
-      const result = await the.rkt.ok([...run, image, '--name=a', image, '--name=b']);
+      const result = await the.rkt.ok(flavour.run(image, '--name=a', image, '--name=b'));
       const [a, b] = ['a', 'b'].map((app) => flavour.linesOf(result, app));
       assert.deepEqual(a?.slice(0, 4), b?.slice(0, 4));
       assert.ok(![...(a ?? []), ...(b ?? [])].some((line) => line.startsWith('mine-')));

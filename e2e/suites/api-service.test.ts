@@ -22,7 +22,7 @@ import { forEachFlavour, lines } from '../lib/flavours.ts';
 import { shellImage } from '../lib/images.ts';
 import type { Running } from '../lib/process.ts';
 import { requires } from '../lib/requires.ts';
-import { bareRkt, expectStatus, FAILURE, INSECURE, type Rkt } from '../lib/rkt.ts';
+import { bareRkt, expectStatus, FAILURE, type Rkt } from '../lib/rkt.ts';
 
 interface PodJson {
   readonly id: string;
@@ -246,16 +246,14 @@ podSuite('api-service', [], (the) => {
       const script = `echo first; echo ${long}; while [ ! -e /signals/go ]; do sleep 0.1; done; echo third; exit 3`;
       const image = shellImage(the.rkt, script, { name: 'example.com/talker' });
       const uuidFile = the.rkt.tmp.join('talker-uuid');
-      const running = the.rkt.start([
-        INSECURE,
-        'run',
-        ...flavour.stage1,
-        ...flavour.net,
-        `--uuid-file-save=${uuidFile}`,
-        `--volume=signals,kind=host,source=${signals}`,
-        image,
-        '--mount=volume=signals,target=/signals',
-      ]);
+      const running = the.rkt.start(
+        flavour.run(
+          `--uuid-file-save=${uuidFile}`,
+          `--volume=signals,kind=host,source=${signals}`,
+          image,
+          '--mount=volume=signals,target=/signals',
+        ),
+      );
       await running.waitFor('first');
       const pod_id = readFileSync(uuidFile, 'utf8');
 

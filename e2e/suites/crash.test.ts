@@ -107,17 +107,9 @@ suite('crashes', ['root', 'busybox'], (the) => {
 
   forEachFlavour(['isolated'], (flavour) => {
     const start = async (): Promise<{ running: Running; uuid: string }> => {
-      const running = the.rkt.start([
-        INSECURE,
-        'run',
-        ...flavour.stage1,
-        ...flavour.net,
-        image,
-        '--',
-        '--ignore-sigterm',
-        '--print-msg=up',
-        '--sleep=1000',
-      ]);
+      const running = the.rkt.start(
+        flavour.run(image, '--', '--ignore-sigterm', '--print-msg=up', '--sleep=1000'),
+      );
       await running.waitFor(/\bup\r?$/m);
       const [uuid = ''] = the.rkt.podsIn('run');
       return { running, uuid };
@@ -160,13 +152,7 @@ suite('crashes', ['root', 'busybox'], (the) => {
         .flatMap((group) => text(`${group}/cgroup.procs`).split('\n').filter(Boolean).map(Number));
     it('of the journal are mended: the app goes on, and so does its output', async () => {
       const script = 'i=0; while [ $i -lt 20 ]; do echo line $i; sleep 0.2; i=$((i+1)); done; exit 5';
-      const running = the.rkt.start([
-        INSECURE,
-        'run',
-        ...flavour.stage1,
-        ...flavour.net,
-        shellImage(the.rkt, script),
-      ]);
+      const running = the.rkt.start(flavour.run(shellImage(the.rkt, script)));
       await running.waitFor(/line 3/);
       const [pid] = journal();
       assert.ok(pid !== undefined);
@@ -189,7 +175,7 @@ suite('crashes', ['root', 'busybox'], (the) => {
     });
     it('of the machine: mounts are gone, gc mounts what it needs', async function () {
       requires(this, 'overlayfs');
-      await the.rkt.run([INSECURE, 'run', ...flavour.stage1, ...flavour.net, image, '--', '--exit-code=3']);
+      await the.rkt.run(flavour.run(image, '--', '--exit-code=3'));
       const [uuid = ''] = the.rkt.podsIn('run');
       const kernel = openKernel();
       for (const point of mountPoints()

@@ -6,7 +6,7 @@ import { debianImage } from '@rkt/testkit/debian-image';
 
 import { forEachFlavour } from '../lib/flavours.ts';
 import { execute } from '../lib/process.ts';
-import { expectStatus, INSECURE } from '../lib/rkt.ts';
+import { expectStatus } from '../lib/rkt.ts';
 import { suite } from '../lib/suite.ts';
 
 suite('Debian image', ['root', 'debian'], (the) => {
@@ -36,19 +36,7 @@ suite('Debian image', ['root', 'debian'], (the) => {
 
   forEachFlavour([], (flavour) => {
     const run = async (script: string, ...flags: readonly string[]): Promise<string[]> =>
-      flavour.linesOf(
-        await the.rkt.ok([
-          INSECURE,
-          'run',
-          ...flavour.stage1,
-          ...flavour.net,
-          key,
-          ...flags,
-          '--',
-          '-c',
-          script,
-        ]),
-      );
+      flavour.linesOf(await the.rkt.ok(flavour.run(key, ...flags, '--', '-c', script)));
 
     it('runs its own programs', async () => {
       assert.deepEqual(

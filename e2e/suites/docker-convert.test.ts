@@ -129,9 +129,7 @@ suite('converted images', [...TOOLS, 'busybox'], (the) => {
       const volume = flavour.can.emptyVolumes
         ? []
         : [`--volume=volume-data,kind=host,source=${the.rkt.scratch}`];
-      return flavour.linesOf(
-        await the.rkt.ok([INSECURE, 'run', ...flavour.stage1, ...flavour.net, ...volume, image, ...flags]),
-      );
+      return flavour.linesOf(await the.rkt.ok(flavour.run(...volume, image, ...flags)));
     };
 
     it('run as their user, in their directory, with their environment and files', async () => {
@@ -149,17 +147,7 @@ suite('converted images', [...TOOLS, 'busybox'], (the) => {
   forEachFlavour(['emptyVolumes'], (flavour) => {
     it('have volumes that start with what the image has there', async () => {
       const script = 'cat /data/seed; stat -c %u:%g /data; echo more > /data/more && echo written';
-      const result = await the.rkt.ok([
-        INSECURE,
-        'run',
-        ...flavour.stage1,
-        ...flavour.net,
-        image,
-        '--exec=/bin/sh',
-        '--',
-        '-c',
-        script,
-      ]);
+      const result = await the.rkt.ok(flavour.run(image, '--exec=/bin/sh', '--', '-c', script));
       assert.deepEqual(flavour.linesOf(result), ['seed', '1000:50', 'written']);
     });
   });
@@ -209,7 +197,7 @@ suite('converted Debian', [...TOOLS, 'debian'], (the) => {
     it('runs its own programs', async function () {
       this.timeout(300_000);
       const args = ['--exec=/usr/bin/dpkg-query', '--', '-W', '-f', '${Version}', 'base-files'];
-      const run = [INSECURE, 'run', ...flavour.stage1, ...flavour.net, image, ...args];
+      const run = flavour.run(image, ...args);
       const lines = flavour.linesOf(await the.rkt.ok(run, { timeoutMs: 120_000 }));
       assert.match(lines[0] ?? '', /^12\./);
     });

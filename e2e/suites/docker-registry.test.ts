@@ -71,7 +71,7 @@ suite('docker registry', ['root', 'busybox', ...PROGRAMS], (the) => {
     it('images run, over TLS and with a login', async () => {
       logIn(the.rkt);
       const image = `docker://${registry.host}/acme/hello:1.0`;
-      const result = await the.rkt.ok([INSECURE, 'run', ...flavour.stage1, ...flavour.net, image]);
+      const result = await the.rkt.ok(flavour.run(image));
       assert.ok(flavour.linesOf(result).includes('hello from a registry'), result.output);
       // The image is in the store now: no registry is asked.
       const again = await the.rkt.ok([INSECURE, '--debug', 'run', ...flavour.stage1, ...flavour.net, image]);

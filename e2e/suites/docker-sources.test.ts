@@ -127,13 +127,7 @@ suite('docker sources', ['root', 'busybox', 'program:skopeo', 'program:umoci'], 
 
   forEachFlavour([], (flavour) => {
     it('run', async () => {
-      const result = await the.rkt.ok([
-        INSECURE,
-        'run',
-        ...flavour.stage1,
-        ...flavour.net,
-        `oci:${layout}:1.0`,
-      ]);
+      const result = await the.rkt.ok(flavour.run(`oci:${layout}:1.0`));
       assert.deepEqual(flavour.linesOf(result), ['new']);
     });
   });

@@ -10,7 +10,6 @@ import { list } from '../lib/cleanup.ts';
 import { forEachFlavour, lines } from '../lib/flavours.ts';
 import { writeImage } from '../lib/images.ts';
 import { eventually, type Running } from '../lib/process.ts';
-import { INSECURE } from '../lib/rkt.ts';
 import { suite } from '../lib/suite.ts';
 import { probeResults, syscallProbe } from '../lib/syscall-probe.ts';
 
@@ -41,16 +40,8 @@ suite('confinement of entered processes', ['root', 'busybox', 'program:tcc'], (t
   };
 
   forEachFlavour([], (flavour) => {
-    const run = (flags: readonly string[], ...words: readonly string[]): string[] => [
-      INSECURE,
-      'run',
-      ...flavour.stage1,
-      ...flavour.net,
-      image,
-      ...flags,
-      '--',
-      ...words,
-    ];
+    const run = (flags: readonly string[], ...words: readonly string[]): string[] =>
+      flavour.run(image, ...flags, '--', ...words);
     const start = async (
       flags: readonly string[] = [],
     ): Promise<{ uuid: string; pod: Running; pid: string }> => {
@@ -124,17 +115,7 @@ suite('confinement of entered processes', ['root', 'busybox', 'program:tcc'], (t
 
   forEachFlavour(['isolated'], (flavour) => {
     const begin = async (flags: readonly string[]): Promise<string> => {
-      the.rkt.start([
-        INSECURE,
-        'run',
-        ...flavour.stage1,
-        ...flavour.net,
-        image,
-        '--exec=/bin/sleep',
-        ...flags,
-        '--',
-        APP,
-      ]);
+      the.rkt.start(flavour.run(image, '--exec=/bin/sleep', ...flags, '--', APP));
       await eventually('the app runs', () => processWith(APP) !== undefined);
       return the.rkt.podsIn('run')[0] ?? '';
     };
@@ -162,17 +143,7 @@ suite('confinement of entered processes', ['root', 'busybox', 'program:tcc'], (t
 
     it('runs in the right one of several pods whose apps have one name', async () => {
       const first = await begin(['--environment=WHO=first']);
-      the.rkt.start([
-        INSECURE,
-        'run',
-        ...flavour.stage1,
-        ...flavour.net,
-        image,
-        '--exec=/bin/sleep',
-        '--environment=WHO=second',
-        '--',
-        ENTERED,
-      ]);
+      the.rkt.start(flavour.run(image, '--exec=/bin/sleep', '--environment=WHO=second', '--', ENTERED));
       await eventually('the second app runs', () => processWith(ENTERED) !== undefined);
       const second = the.rkt.podsIn('run').find((uuid) => uuid !== first) ?? '';
       for (const [uuid, argument] of [

@@ -119,19 +119,16 @@ suite('executor', ['root', 'busybox'], (the) => {
 
     describe('device volumes', () => {
       const device = '/dev/loop-control';
-      const mounted = (mode: string, script: string): string[] => [
-        INSECURE,
-        'run',
-        ...flavour.stage1,
-        ...flavour.net,
-        `--volume=dev,kind=host,source=${device}${mode}`,
-        image,
-        '--mount=volume=dev,target=/dev/mine',
-        '--exec=/bin/sh',
-        '--',
-        '-c',
-        script,
-      ];
+      const mounted = (mode: string, script: string): string[] =>
+        flavour.run(
+          `--volume=dev,kind=host,source=${device}${mode}`,
+          image,
+          '--mount=volume=dev,target=/dev/mine',
+          '--exec=/bin/sh',
+          '--',
+          '-c',
+          script,
+        );
       before(function () {
         if (!existsSync(device) || !lstatSync(device).isCharacterDevice()) this.skip();
       });
@@ -209,13 +206,7 @@ suite('executor', ['root', 'busybox'], (the) => {
           ],
           { volumes: [{ name: 'shared', kind: 'empty' }] },
         );
-        const result = await the.rkt.ok([
-          INSECURE,
-          'run',
-          ...flavour.stage1,
-          ...flavour.net,
-          `--pod-manifest=${file}`,
-        ]);
+        const result = await the.rkt.ok(flavour.run(`--pod-manifest=${file}`));
         assert.deepEqual(flavour.linesOf(result, 'from-image'), ['own from-image']);
         const said = flavour.linesOf(result, 'from-pod');
         assert.equal(said[0], '711');
@@ -226,10 +217,7 @@ suite('executor', ['root', 'busybox'], (the) => {
         const key = await the.rkt.fetch(image);
         const volume = { name: 'twice', kind: 'empty' };
         const file = manifestOf([{ name: 'a', image: { id: key } }], { volumes: [volume, volume] });
-        await the.rkt.fails(
-          [INSECURE, 'run', ...flavour.stage1, ...flavour.net, `--pod-manifest=${file}`],
-          /duplicate volume name/,
-        );
+        await the.rkt.fails(flavour.run(`--pod-manifest=${file}`), /duplicate volume name/);
       });
     });
 
@@ -238,18 +226,7 @@ suite('executor', ['root', 'busybox'], (the) => {
         requires(this, 'program:script');
       });
       const onTerminal = (script: string): ReturnType<typeof the.rkt.startOnTerminal> => {
-        const words = [
-          INSECURE,
-          'run',
-          '--interactive',
-          ...flavour.stage1,
-          ...flavour.net,
-          image,
-          '--exec=/bin/sh',
-          '--',
-          '-c',
-          script,
-        ];
+        const words = flavour.run('--interactive', image, '--exec=/bin/sh', '--', '-c', script);
         const line = `stty cols 77 rows 33; exec ${shellQuote([RKT_BIN, ...the.rkt.directoryFlags, ...words])}`;
         return the.rkt.startBare(
           ['--quiet', '--return', '--flush', '--command', line, '/dev/null'],
@@ -322,15 +299,7 @@ suite('executor', ['root', 'busybox'], (the) => {
         `sleep ${seconds}; exit ${status}`,
         '---',
       ];
-      const result = await the.rkt.run([
-        INSECURE,
-        'run',
-        ...flavour.stage1,
-        ...flavour.net,
-        ...app('a', 1, 0),
-        ...app('b', 1, 5),
-        ...app('c', 4, 6),
-      ]);
+      const result = await the.rkt.run(flavour.run(...app('a', 1, 0), ...app('b', 1, 5), ...app('c', 4, 6)));
       expectStatus(result, 5);
       const [uuid = ''] = the.rkt.podsIn('run');
       const status = await the.rkt.status(uuid);
@@ -340,15 +309,7 @@ suite('executor', ['root', 'busybox'], (the) => {
     });
 
     it('tells of annotations and labels that users gave', async () => {
-      await the.rkt.ok([
-        INSECURE,
-        'run',
-        ...flavour.stage1,
-        ...flavour.net,
-        image,
-        '--user-annotation=color=blue',
-        '--user-label=tier=front',
-      ]);
+      await the.rkt.ok(flavour.run(image, '--user-annotation=color=blue', '--user-label=tier=front'));
       const [uuid = ''] = the.rkt.podsIn('run');
       const { stdout } = await the.rkt.ok(['cat-manifest', uuid]);
       const { apps } = JSON.parse(stdout) as {
@@ -367,22 +328,20 @@ suite('executor', ['root', 'busybox'], (the) => {
         }),
         files: inspectFiles(),
       });
-      const result = await the.rkt.ok([INSECURE, 'run', ...flavour.stage1, ...flavour.net, own]);
+      const result = await the.rkt.ok(flavour.run(own));
       assert.match(result.output, /warning: fly does not isolate, ignoring resource\/memory/);
     });
     it('takes ctrl-C to the app', async function () {
       requires(this, 'program:script');
-      const pod = the.rkt.startOnTerminal([
-        INSECURE,
-        'run',
-        ...flavour.stage1,
-        ...flavour.net,
-        image,
-        '--exec=/bin/sh',
-        '--',
-        '-c',
-        'trap "echo caught; exit 7" INT; echo up; while :; do sleep 0.1; done',
-      ]);
+      const pod = the.rkt.startOnTerminal(
+        flavour.run(
+          image,
+          '--exec=/bin/sh',
+          '--',
+          '-c',
+          'trap "echo caught; exit 7" INT; echo up; while :; do sleep 0.1; done',
+        ),
+      );
       await pod.waitFor(/\bup\r?$/m);
       pod.write('\u0003');
       expectStatus(await pod.ended, 7);

@@ -25,13 +25,12 @@ suite('pods without isolation', ['root', 'busybox'], (the) => {
   });
 
   forEachFlavour(['callersInput'], (flavour) => {
-    const run = [INSECURE, 'run', ...flavour.stage1, ...flavour.net];
     const shell = (script: string): string[] => [image, '--exec=/bin/sh', '--', '-c', script];
 
     it('share with the host all but their mounts and control groups', async () => {
       const kinds = ['net', 'pid', 'ipc', 'uts', 'user', 'mnt'];
       const script = `for n in ${kinds.join(' ')}; do readlink /proc/self/ns/$n; done; grep CapBnd /proc/self/status; cat /proc/sys/kernel/hostname`;
-      const said = flavour.linesOf(await the.rkt.ok([...run, ...shell(script)]));
+      const said = flavour.linesOf(await the.rkt.ok(flavour.run(...shell(script))));
       const own = kinds.map((kind) => readlinkSync(`/proc/self/ns/${kind}`));
       assert.deepEqual(said.slice(0, 5), own.slice(0, 5));
       assert.notEqual(said[5], own[5]);
@@ -47,7 +46,7 @@ suite('pods without isolation', ['root', 'busybox'], (the) => {
           .map((line) => line.split(' ').slice(4, -3).join(' '))
           .filter((line) => !line.includes('/pods/'));
       const before = table();
-      const pod = the.rkt.start([...run, ...shell('cat /proc/self/mountinfo; echo up; sleep 100')]);
+      const pod = the.rkt.start(flavour.run(...shell('cat /proc/self/mountinfo; echo up; sleep 100')));
       await pod.waitFor(/^up$/m);
       assert.deepEqual(table(), before);
       const [uuid = ''] = the.rkt.podsIn('run');
@@ -112,13 +111,13 @@ suite('pods without isolation', ['root', 'busybox'], (the) => {
     });
 
     it('are refused users of their own', async () => {
-      const users = await the.rkt.run([...run.slice(0, 2), '--private-users', ...run.slice(2), image]);
+      const users = await the.rkt.run(flavour.run('--private-users', image));
       assert.equal(users.status, FAILURE, users.output);
       assert.match(users.output, /private-users/);
     });
 
     it('leave their pid, their group and no status of apps', async () => {
-      const pod = await the.rkt.run([...run, ...shell('echo $$; exit 3')]);
+      const pod = await the.rkt.run(flavour.run(...shell('echo $$; exit 3')));
       assert.equal(pod.status, 3);
       const [uuid = ''] = the.rkt.podsIn('run');
       const dir = the.rkt.podDir(uuid);
@@ -158,7 +157,7 @@ suite('pods without isolation', ['root', 'busybox'], (the) => {
           `--volume=f,kind=host,source=${join(host, 'file')}`,
           '--volume=e,kind=empty',
         ];
-        await the.rkt.fails([...run, ...volumes, ...words, image], message);
+        await the.rkt.fails(flavour.run(...volumes, ...words, image), message);
       });
     }
 
@@ -167,9 +166,9 @@ suite('pods without isolation', ['root', 'busybox'], (the) => {
         manifest: inspectManifest([], { app: { mountPoints: [{ name: 'v', path: '/mp' }] } }),
         files: inspectFiles(),
       });
-      await the.rkt.fails([...run, own], 'missing volume for mountpoint "v"');
+      await the.rkt.fails(flavour.run(own), 'missing volume for mountpoint "v"');
       await the.rkt.fails(
-        [...run, `--volume=v,kind=host,source=${host}`, '--mount=volume=v,target=/other', own],
+        flavour.run(`--volume=v,kind=host,source=${host}`, '--mount=volume=v,target=/other', own),
         'conflicting path information from mount and mountpoint "v"',
       );
     });
@@ -180,7 +179,7 @@ suite('pods without isolation', ['root', 'busybox'], (the) => {
       try {
         writeFileSync(join(host, 'sub/inner'), '');
         const volume = [`--volume=v,kind=host,source=${host}`, '--mount=volume=v,target=/v'];
-        const result = await the.rkt.ok([...run, ...volume, image, '--', '--list-dir=/v/sub']);
+        const result = await the.rkt.ok(flavour.run(...volume, image, '--', '--list-dir=/v/sub'));
         assert.deepEqual(flavour.linesOf(result), []);
         await the.rkt.sweep();
       } finally {

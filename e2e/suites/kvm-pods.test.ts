@@ -29,14 +29,7 @@ suite('pods in virtual machines', ['root', 'busybox', 'overlayfs'], (the) => {
     this.timeout(MINUTES * 60_000);
   });
 
-  const run = (image: string, ...flags: readonly string[]): string[] => [
-    INSECURE,
-    'run',
-    ...KVM.stage1,
-    ...KVM.net,
-    ...flags,
-    image,
-  ];
+  const run = (image: string, ...flags: readonly string[]): string[] => KVM.run(...flags, image);
 
   /** A pod whose app has said `up`, its UUID and the process that it is. */
   async function started(...flags: readonly string[]): Promise<{ pod: Running; uuid: string; pid: number }> {

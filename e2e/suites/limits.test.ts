@@ -92,7 +92,7 @@ suite('limits', ['root', 'busybox'], (the) => {
         [[], 48],
         [['--memory=32Mi'], 32],
       ] as const) {
-        the.rkt.start([INSECURE, 'run', ...flavour.stage1, ...flavour.net, own, ...flags]);
+        the.rkt.start(flavour.run(own, ...flags));
         const memory = (): string | undefined => control('memory.max') ?? control('memory.limit_in_bytes');
         await eventually('the limit is there', () => memory() === `${limit << 20}\n`, 20_000);
         const quota = control('cpu.max') ?? control('cpu.cfs_quota_us') ?? 'none';
@@ -168,7 +168,7 @@ suite('limits', ['root', 'busybox'], (the) => {
         }),
         files: inspectFiles(),
       });
-      const result = await the.rkt.ok([INSECURE, 'run', ...flavour.stage1, ...flavour.net, own]);
+      const result = await the.rkt.ok(flavour.run(own));
       assert.match(
         result.output,
         /warning: app "rkt-inspect": ignoring isolators .*resource\/network-bandwidth/,

@@ -165,14 +165,7 @@ suite('rkt logs', ['root', 'busybox', 'overlayfs'], (the) => {
     });
     it('pods whose stage1 keeps no journal', async function () {
       if (fly === undefined || !existsSync(fly.image)) skip(this, 'needs a flavour without a journal');
-      await the.rkt.ok([
-        INSECURE,
-        'run',
-        ...fly.stage1,
-        ...fly.net,
-        `--uuid-file-save=${uuidFile()}`,
-        shellImage(the.rkt, 'echo x'),
-      ]);
+      await the.rkt.ok(fly.run(`--uuid-file-save=${uuidFile()}`, shellImage(the.rkt, 'echo x')));
       const { stderr } = await the.rkt.fails(['logs', uuidOf()], `logging unsupported for pod "${uuidOf()}"`);
       assert.equal(stderr.trimEnd().split('\n').length, 1);
     });

@@ -14,7 +14,7 @@ import { inspectImage, writeImage } from '../lib/images.ts';
 import type { Running } from '../lib/process.ts';
 import { eventually, execute } from '../lib/process.ts';
 import { requires } from '../lib/requires.ts';
-import { expectStatus, INSECURE } from '../lib/rkt.ts';
+import { expectStatus } from '../lib/rkt.ts';
 import { suite } from '../lib/suite.ts';
 
 suite('commands on pods', ['root', 'busybox'], (the) => {
@@ -24,18 +24,11 @@ suite('commands on pods', ['root', 'busybox'], (the) => {
   });
 
   forEachFlavour([], (flavour) => {
-    const command = (...args: readonly string[]): string[] => [
-      INSECURE,
-      'run',
-      ...flavour.stage1,
-      ...flavour.net,
-      ...args,
-    ];
     const start = async (
       flags: readonly string[] = [],
       options: readonly string[] = ['--print-msg=up', '--sleep=100'],
     ): Promise<{ running: Running; uuid: string }> => {
-      const running = the.rkt.start(command(image, ...flags, '--', ...options));
+      const running = the.rkt.start(flavour.run(image, ...flags, '--', ...options));
       await running.waitFor(/\bup\r?$/m);
       const [uuid = ''] = the.rkt.podsIn('run');
       return { running, uuid };
@@ -154,7 +147,7 @@ suite('commands on pods', ['root', 'busybox'], (the) => {
           if (!overlay && !flavour.can.isolated) this.skip();
           const flags = overlay ? [] : ['--no-overlay'];
           await the.rkt.ok(
-            command(
+            flavour.run(
               ...flags,
               image,
               '--name=x',
@@ -174,7 +167,7 @@ suite('commands on pods', ['root', 'busybox'], (the) => {
           assert.equal(names.at(-1), 'manifest');
           assert.match(names[0] ?? '', /^rootfs\/?$/);
           assert.ok(!names.some((name) => /^rootfs\/(proc|sys)\/./.test(name)));
-          const again = await the.rkt.ok(command(out, '--', '--read-file', '--file-name=/dir1/new'));
+          const again = await the.rkt.ok(flavour.run(out, '--', '--read-file', '--file-name=/dir1/new'));
           assert.deepEqual(flavour.linesOf(again), ['<<<exported>>>']);
         });
       }
@@ -194,7 +187,7 @@ suite('commands on pods', ['root', 'busybox'], (the) => {
         assert.equal(existsSync(the.rkt.tmp.join('r.aci')), false);
       });
       it('refuses copies with something mounted in them', async () => {
-        await the.rkt.ok(command('--no-overlay', image, '--name=x', '--exec=/bin/true'));
+        await the.rkt.ok(flavour.run('--no-overlay', image, '--name=x', '--exec=/bin/true'));
         const [uuid = ''] = the.rkt.podsIn('run');
         const place = `${the.rkt.podDir(uuid)}/stage1/rootfs/opt/stage2/x/rootfs/dir1`;
         openKernel().mount('none', place, 'tmpfs', 0, null);
@@ -226,7 +219,7 @@ suite('commands on pods', ['root', 'busybox'], (the) => {
     });
 
     it('gc and rm leave running pods alone and take all of the others', async () => {
-      await the.rkt.ok(command(image));
+      await the.rkt.ok(flavour.run(image));
       const [exited = ''] = the.rkt.podsIn('run');
       const { uuid } = await start();
       const running = the.rkt.podsIn('run').find((each) => each !== exited) ?? uuid;
@@ -263,7 +256,7 @@ suite('commands on pods', ['root', 'busybox'], (the) => {
     it('is not disturbed when rkt is replaced', async () => {
       const copy = the.rkt.tmp.join('rkt-copy');
       copyFileSync(RKT_BIN, copy);
-      const args = command(image, '--', '--print-msg=up', '--sleep=3', '--exit-code=4');
+      const args = flavour.run(image, '--', '--print-msg=up', '--sleep=3', '--exit-code=4');
       const running = the.rkt.startBare([...the.rkt.directoryFlags, ...args], {}, copy);
       await running.waitFor(/\bup\r?$/m);
       rmSync(copy);
@@ -274,15 +267,7 @@ suite('commands on pods', ['root', 'busybox'], (the) => {
 
   forEachFlavour(['statusFiles'], (flavour) => {
     it('status files hold what became of each app', async () => {
-      await the.rkt.run([
-        INSECURE,
-        'run',
-        ...flavour.stage1,
-        ...flavour.net,
-        image,
-        '--name=bad',
-        '--exec=/bin/false',
-      ]);
+      await the.rkt.run(flavour.run(image, '--name=bad', '--exec=/bin/false'));
       const [uuid = ''] = the.rkt.podsIn('run');
       assert.equal((await the.rkt.status(uuid))['app-bad'], '1');
       const { stdout } = await the.rkt.ok(['status', '--format=json', uuid]);
@@ -299,14 +284,7 @@ suite('commands on pods', ['root', 'busybox'], (the) => {
         manifest: inspectManifest([]),
         files: [...inspectFiles(), { path: 'script', mode: 0o755, content: '#!/no/such/interpreter\n' }],
       });
-      const result = await the.rkt.run([
-        INSECURE,
-        'run',
-        ...flavour.stage1,
-        ...flavour.net,
-        own,
-        '--exec=/script',
-      ]);
+      const result = await the.rkt.run(flavour.run(own, '--exec=/script'));
       expectStatus(result, 203);
       assert.match(result.output, /Unable to open "\/no\/such\/interpreter"/);
     });

@@ -10,7 +10,6 @@ import { forEachFlavour } from '../lib/flavours.ts';
 import { inspectImage } from '../lib/images.ts';
 import { eventually } from '../lib/process.ts';
 import { skip } from '../lib/requires.ts';
-import { INSECURE } from '../lib/rkt.ts';
 import { suite } from '../lib/suite.ts';
 
 /** Where the kernel has the limit: version 2 and version 1. */
@@ -56,8 +55,6 @@ suite('isolators of pods', ['root', 'busybox'], (the) => {
   };
 
   forEachFlavour(['isolators'], (flavour) => {
-    const run = [INSECURE, 'run', ...flavour.stage1, ...flavour.net];
-
     it('of memory: an app that has enough alone is killed beside another', async () => {
       // The one that is killed is the larger one by then, and asks for memory alone: the kernel may kill a second one
       // while the memory of the first is not given back yet.
@@ -66,17 +63,18 @@ suite('isolators of pods', ['root', 'busybox'], (the) => {
       const wait = (file: string): string => `until [ -e /gate/${file} ]; do sleep 0.1; done`;
       const need = 'dd if=/dev/zero of=/dev/null bs=24M count=1';
       const hold = 'dd if=/dev/zero bs=12M count=1 | (head -c 1 >/dev/null; touch /gate/held; sleep 100)';
-      const pod = the.rkt.start([
-        ...run,
-        manifest(
-          {
-            small: `${wait('alone')}; ${hold}`,
-            large: `${need}; echo alone $?; touch /gate/alone; ${wait('held')}; ${need}; echo together $?; sleep 100`,
-          },
-          [{ name: 'resource/memory', value: { limit: '32Mi' } }],
-          gate,
+      const pod = the.rkt.start(
+        flavour.run(
+          manifest(
+            {
+              small: `${wait('alone')}; ${hold}`,
+              large: `${need}; echo alone $?; touch /gate/alone; ${wait('held')}; ${need}; echo together $?; sleep 100`,
+            },
+            [{ name: 'resource/memory', value: { limit: '32Mi' } }],
+            gate,
+          ),
         ),
-      ]);
+      );
       await pod.waitFor(/large\[\d+\]: alone 0/);
       await pod.waitFor(/large\[\d+\]: together 137/);
       if (flavour.can.ownKernel) return;
@@ -91,10 +89,9 @@ suite('isolators of pods', ['root', 'busybox'], (the) => {
     it('of processor time: the kernel makes the apps wait together', async function () {
       if (flavour.can.ownKernel) skip(this, 'its own kernel has the control group');
       const spin = 'while :; do :; done';
-      the.rkt.start([
-        ...run,
-        manifest({ one: spin, two: spin }, [{ name: 'resource/cpu', value: { limit: '300m' } }]),
-      ]);
+      the.rkt.start(
+        flavour.run(manifest({ one: spin, two: spin }, [{ name: 'resource/cpu', value: { limit: '300m' } }])),
+      );
       const file = (name: string): string | undefined =>
         cgroupsOf(the.rkt.podsIn('run'))
           .filter((group) => group.endsWith('/system.slice'))
@@ -115,13 +112,14 @@ suite('isolators of pods', ['root', 'busybox'], (the) => {
     });
 
     it('that are only for apps, or unknown, are named', async () => {
-      const result = await the.rkt.ok([
-        ...run,
-        manifest({ one: 'echo ran' }, [
-          { name: 'os/linux/no-new-privileges', value: true },
-          { name: 'example.com/own', value: 1 },
-        ]),
-      ]);
+      const result = await the.rkt.ok(
+        flavour.run(
+          manifest({ one: 'echo ran' }, [
+            { name: 'os/linux/no-new-privileges', value: true },
+            { name: 'example.com/own', value: 1 },
+          ]),
+        ),
+      );
       assert.match(
         result.stderr,
         /warning: pod: ignoring isolators .*: os\/linux\/no-new-privileges, example\.com\/own/,
@@ -132,13 +130,9 @@ suite('isolators of pods', ['root', 'busybox'], (the) => {
 
   forEachFlavour(['callersInput'], (flavour) => {
     it('are named by a stage1 that has none', async () => {
-      const result = await the.rkt.ok([
-        INSECURE,
-        'run',
-        ...flavour.stage1,
-        ...flavour.net,
-        manifest({ one: 'echo ran' }, [{ name: 'resource/memory', value: { limit: '40Mi' } }]),
-      ]);
+      const result = await the.rkt.ok(
+        flavour.run(manifest({ one: 'echo ran' }, [{ name: 'resource/memory', value: { limit: '40Mi' } }])),
+      );
       assert.match(result.stderr, /warning: fly does not isolate, ignoring resource\/memory/);
     });
   });

@@ -7,7 +7,6 @@ import { inspectFiles, inspectManifest } from '@rkt/testkit/inspect';
 
 import { forEachFlavour } from '../lib/flavours.ts';
 import { inspectImage, writeImage } from '../lib/images.ts';
-import { INSECURE } from '../lib/rkt.ts';
 import { suite } from '../lib/suite.ts';
 
 suite('environment of apps', ['root', 'busybox'], (the) => {
@@ -17,15 +16,8 @@ suite('environment of apps', ['root', 'busybox'], (the) => {
   });
 
   forEachFlavour([], (flavour) => {
-    const command = (...args: readonly string[]): string[] => [
-      INSECURE,
-      'run',
-      ...flavour.stage1,
-      ...flavour.net,
-      ...args,
-    ];
     const inspect = async (options: readonly string[], flags: readonly string[] = []): Promise<string[]> => {
-      const result = await the.rkt.ok(command(image, ...flags, '--', ...options));
+      const result = await the.rkt.ok(flavour.run(image, ...flags, '--', ...options));
       return flavour.linesOf(result);
     };
 
@@ -35,11 +27,7 @@ suite('environment of apps', ['root', 'busybox'], (the) => {
         const flags = [`--set-env-file=${the.rkt.tmp.join('env')}`];
         assert.deepEqual(await inspect(['--print-env=VAR_FROM_MANIFEST']), ['VAR_FROM_MANIFEST=manifest']);
         const result = await the.rkt.ok(
-          [
-            INSECURE,
-            'run',
-            ...flavour.stage1,
-            ...flavour.net,
+          flavour.run(
             ...flags,
             '--set-env=FROM=flag',
             '--set-env=VAR_FROM_MANIFEST=flag',
@@ -54,7 +42,7 @@ suite('environment of apps', ['root', 'busybox'], (the) => {
             '--print-env=APP',
             '--print-env=CALLER',
             '--print-env=PATH',
-          ],
+          ),
           { env: { CALLER: 'me', FROM: 'caller', PATH: process.env['PATH'] } },
         );
         assert.deepEqual(flavour.linesOf(result), [
@@ -67,14 +55,14 @@ suite('environment of apps', ['root', 'busybox'], (the) => {
         ]);
       });
       it('does not reach the app from the caller', async () => {
-        const result = await the.rkt.ok(command(image, '--', '--print-env=CALLER'), {
+        const result = await the.rkt.ok(flavour.run(image, '--', '--print-env=CALLER'), {
           env: { CALLER: 'me' },
         });
         assert.deepEqual(flavour.linesOf(result), ['CALLER=']);
       });
       it('has defaults', async () => {
         const result = await the.rkt.ok(
-          command(
+          flavour.run(
             writeImage(the.rkt, {
               manifest: inspectManifest([], { app: { environment: [] } }),
               files: inspectFiles(),
@@ -114,16 +102,9 @@ suite('environment of apps', ['root', 'busybox'], (the) => {
           'end\\',
         ];
         const flags = values.map((value, index) => `--set-env=V${index}=${value}`);
-        const result = await the.rkt.ok([
-          INSECURE,
-          'run',
-          ...flavour.stage1,
-          ...flavour.net,
-          ...flags,
-          image,
-          '--',
-          ...values.map((_, index) => `--print-env=V${index}`),
-        ]);
+        const result = await the.rkt.ok(
+          flavour.run(...flags, image, '--', ...values.map((_, index) => `--print-env=V${index}`)),
+        );
         assert.deepEqual(
           flavour.linesOf(result),
           values.map((value, index) => `V${index}=${value}`),
@@ -143,12 +124,12 @@ suite('environment of apps', ['root', 'busybox'], (the) => {
         ['--set-env=novalue', 'must be specified as key=value'],
         ['--set-env-file=/nonexistent', /nonexistent/],
       ] as const) {
-        it(`refuses ${flag}`, () => the.rkt.fails(command(flag, image), message).then(() => undefined));
+        it(`refuses ${flag}`, () => the.rkt.fails(flavour.run(flag, image), message).then(() => undefined));
       }
       it('refuses one name twice', async () => {
-        await the.rkt.fails(command('--set-env=A=1', '--set-env=A=2', image), 'key "A" already set');
+        await the.rkt.fails(flavour.run('--set-env=A=1', '--set-env=A=2', image), 'key "A" already set');
         writeFileSync(the.rkt.tmp.join('bad-env'), 'A=1\nB\n');
-        await the.rkt.fails(command(`--set-env-file=${the.rkt.tmp.join('bad-env')}`, image), /bad-env/);
+        await the.rkt.fails(flavour.run(`--set-env-file=${the.rkt.tmp.join('bad-env')}`, image), /bad-env/);
       });
     });
   });

@@ -21,19 +21,12 @@ suite('isolation', ['root', 'busybox'], (the) => {
     'chown, dac_override, fowner, fsetid, kill, setgid, setuid, setpcap, net_bind_service, net_raw, sys_chroot, mknod, audit_write, setfcap';
 
   forEachFlavour(['isolated'], (flavour) => {
-    const command = (...args: readonly string[]): string[] => [
-      INSECURE,
-      'run',
-      ...flavour.stage1,
-      ...flavour.net,
-      ...args,
-    ];
     const inspect = async (
       options: readonly string[],
       flags: readonly string[] = [],
       podFlags: readonly string[] = [],
     ): Promise<string[]> =>
-      flavour.linesOf(await the.rkt.ok(command(...podFlags, image, ...flags, '--', ...options)));
+      flavour.linesOf(await the.rkt.ok(flavour.run(...podFlags, image, ...flags, '--', ...options)));
 
     describe('namespaces', () => {
       it("are the pod's own", async () => {
@@ -53,7 +46,7 @@ suite('isolation', ['root', 'busybox'], (the) => {
         assert.equal(ipc, `IPCNS: ${readlinkSync('/proc/self/ns/ipc')}`);
         const [own] = await inspect(['--print-ipcns'], [], ['--ipc=private']);
         assert.notEqual(own, ipc);
-        const result = await the.rkt.run(command('--ipc=sideways', image));
+        const result = await the.rkt.run(flavour.run('--ipc=sideways', image));
         expectStatus(result, 254);
         assert.match(result.output, /unknown value for --ipc parameter: sideways/);
       });
@@ -100,7 +93,9 @@ suite('isolation', ['root', 'busybox'], (the) => {
           await inspect(['--read-file', '--file-name=/etc/hosts'], [], ['--hosts-entry=host'])
         ).join('\n');
         assert.equal(host.replaceAll(/^<<<|>>>$/g, ''), lines(readFileSync('/etc/hosts', 'utf8')).join('\n'));
-        const none = await the.rkt.run(command(image, '--', '--read-file', '--file-name=/etc/resolv.conf'));
+        const none = await the.rkt.run(
+          flavour.run(image, '--', '--read-file', '--file-name=/etc/resolv.conf'),
+        );
         assert.match(none.output, /no such file or directory/);
       });
     });
@@ -130,7 +125,7 @@ suite('isolation', ['root', 'busybox'], (the) => {
           }),
           files: inspectFiles(),
         });
-        const result = await the.rkt.ok(command(own, '--', '--print-caps-pid=0'));
+        const result = await the.rkt.ok(flavour.run(own, '--', '--print-caps-pid=0'));
         assert.match(flavour.linesOf(result).join('\n'), /bounding: chown \(/);
       });
       it('are dropped by other users', async () => {
@@ -148,7 +143,7 @@ suite('isolation', ['root', 'busybox'], (the) => {
           }),
           files: inspectFiles(),
         });
-        const result = await the.rkt.ok(command(own, '--', '--print-no-new-privs'));
+        const result = await the.rkt.ok(flavour.run(own, '--', '--print-no-new-privs'));
         assert.deepEqual(flavour.linesOf(result), ['no_new_privs: 1 err: errno 0']);
         assert.deepEqual(await inspect(['--print-no-new-privs']), ['no_new_privs: 0 err: errno 0']);
       });
@@ -160,7 +155,7 @@ suite('isolation', ['root', 'busybox'], (the) => {
       });
       it('that are removed fail with the errno', async () => {
         const result = await the.rkt.run(
-          command(
+          flavour.run(
             image,
             '--seccomp=mode=remove,errno=EPERM,mkdir,mkdirat',
             '--exec=/bin/mkdir',
@@ -172,7 +167,7 @@ suite('isolation', ['root', 'busybox'], (the) => {
         assert.match(result.output, /Operation not permitted/);
       });
       it('of today work', async () => {
-        const result = await the.rkt.ok(command(image, '--exec=/bin/ls', '--', '/'));
+        const result = await the.rkt.ok(flavour.run(image, '--exec=/bin/ls', '--', '/'));
         assert.ok(flavour.linesOf(result).includes('inspect'));
       });
     });
@@ -188,7 +183,7 @@ suite('isolation', ['root', 'busybox'], (the) => {
           existsSync(each),
         )) {
           const result = await the.rkt.run(
-            command(image, '--', '--write-file', '--content=x', `--file-name=${file}`),
+            flavour.run(image, '--', '--write-file', '--content=x', `--file-name=${file}`),
           );
           expectStatus(result, 254);
           assert.match(result.output, /read-only file system/, file);
@@ -199,7 +194,7 @@ suite('isolation', ['root', 'busybox'], (the) => {
         );
       });
       it('of other apps and of stage1 cannot be reached', async () => {
-        const result = await the.rkt.run(command(image, '--', '--list-dir=/proc/1/root'));
+        const result = await the.rkt.run(flavour.run(image, '--', '--list-dir=/proc/1/root'));
         assert.ok(!flavour.linesOf(result).includes('opt'), result.output);
       });
     });
@@ -212,7 +207,7 @@ suite('isolation', ['root', 'busybox'], (the) => {
           [10, 237],
         ]) {
           const result = await the.rkt.run(
-            command(image, '--', `--check-mknod=c:${major}:${minor}:/dev-test`),
+            flavour.run(image, '--', `--check-mknod=c:${major}:${minor}:/dev-test`),
           );
           expectStatus(result, 254);
           assert.match(result.output, /operation not permitted/);
@@ -228,7 +223,7 @@ suite('isolation', ['root', 'busybox'], (the) => {
       });
       it('of memory are enforced', async () => {
         const result = await the.rkt.run(
-          command(
+          flavour.run(
             image,
             '--memory=16M',
             '--exec=/bin/sh',
@@ -247,7 +242,7 @@ suite('isolation', ['root', 'busybox'], (the) => {
         const places = ['', '/memory', '/cpu'].map((name) => `/proc/1/root/sys/fs/cgroup${name}/mine`);
         const script = places.map((place) => `mkdir ${place} 2>&1`).join('; ');
         const caps = '--caps-retain=CAP_SYS_PTRACE,CAP_DAC_READ_SEARCH,CAP_DAC_OVERRIDE';
-        const words = command(image, caps, '--exec=/bin/sh', '--', '-c', `${script}; true`);
+        const words = flavour.run(image, caps, '--exec=/bin/sh', '--', '-c', `${script}; true`);
         const said = flavour.linesOf(await the.rkt.ok(words));
         assert.deepEqual(
           said.map((line) => line.endsWith('Read-only file system')),
@@ -257,7 +252,7 @@ suite('isolation', ['root', 'busybox'], (the) => {
       });
       it("are those of the pod's own control group, gone after gc", async () => {
         const running = the.rkt.start(
-          command(image, '--', '--print-msg=up', '--print-cgroups', '--sleep=100'),
+          flavour.run(image, '--', '--print-msg=up', '--print-cgroups', '--sleep=100'),
         );
         await running.waitFor(/\bup\r?$/m);
         const [uuid = ''] = the.rkt.podsIn('run');
@@ -285,17 +280,9 @@ suite('isolation', ['root', 'busybox'], (the) => {
         }),
         files: inspectFiles(),
       });
-      const result = await the.rkt.ok([
-        INSECURE,
-        'run',
-        '--no-overlay',
-        ...flavour.stage1,
-        ...flavour.net,
-        own,
-        '--',
-        '--read-file',
-        '--file-name=/started',
-      ]);
+      const result = await the.rkt.ok(
+        flavour.run('--no-overlay', own, '--', '--read-file', '--file-name=/started'),
+      );
       assert.deepEqual(flavour.linesOf(result), ['<<<0>>>']);
       const [uuid = ''] = the.rkt.podsIn('run');
       const root = `${the.rkt.podDir(uuid)}/stage1/rootfs/opt/stage2/rkt-inspect/rootfs`;

@@ -51,7 +51,7 @@ suite('isolators of images', ['root', 'busybox'], (the) => {
     const words = (isolators: Isolators, flags: readonly string[] = []): string[] => {
       const manifest = inspectManifest(['--print-caps-pid=0'], { app: { isolators } });
       const image = writeImage(the.rkt, { manifest, files: inspectFiles() });
-      return [INSECURE, 'run', ...flavour.stage1, ...flavour.net, image, ...flags];
+      return flavour.run(image, ...flags);
     };
 
     it('that contradict each other, or are no limits, end the pod before its app', async () => {

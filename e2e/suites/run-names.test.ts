@@ -33,7 +33,7 @@ suite('names', ['root', 'busybox'], (the) => {
   forEachFlavour([], (flavour) => {
     /** Lines of /etc/resolv.conf and of /etc/hosts. */
     const names = async (image: string, ...flags: readonly string[]): Promise<[string[], string[]]> => {
-      const result = await the.rkt.ok([INSECURE, 'run', ...flavour.stage1, ...flavour.net, ...flags, image]);
+      const result = await the.rkt.ok(flavour.run(...flags, image));
       const said = flavour.linesOf(result);
       const middle = said.indexOf('---');
       return [said.slice(0, middle), said.slice(middle + 1)];

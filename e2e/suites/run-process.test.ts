@@ -6,7 +6,7 @@ import { inspectFiles, inspectManifest } from '@rkt/testkit/inspect';
 
 import { forEachFlavour } from '../lib/flavours.ts';
 import { inspectImage, writeImage } from '../lib/images.ts';
-import { expectStatus, INSECURE } from '../lib/rkt.ts';
+import { expectStatus } from '../lib/rkt.ts';
 import { suite } from '../lib/suite.ts';
 
 suite('processes of apps', ['root', 'busybox'], (the) => {
@@ -16,15 +16,8 @@ suite('processes of apps', ['root', 'busybox'], (the) => {
   });
 
   forEachFlavour([], (flavour) => {
-    const command = (...args: readonly string[]): string[] => [
-      INSECURE,
-      'run',
-      ...flavour.stage1,
-      ...flavour.net,
-      ...args,
-    ];
     const inspect = async (options: readonly string[], flags: readonly string[] = []): Promise<string[]> => {
-      const result = await the.rkt.ok(command(image, ...flags, '--', ...options));
+      const result = await the.rkt.ok(flavour.run(image, ...flags, '--', ...options));
       return flavour.linesOf(result);
     };
 
@@ -54,12 +47,12 @@ suite('processes of apps', ['root', 'busybox'], (the) => {
         ['--group=4294967295', /Invalid uid or gid/],
       ] as const) {
         it(`is not started with ${flag}`, () =>
-          the.rkt.fails(command(image, flag), pattern).then(() => undefined));
+          the.rkt.fails(flavour.run(image, flag), pattern).then(() => undefined));
       }
       it('is not started as 65535, which systemd takes for nobody at all', async () => {
         for (const flag of ['--user=65535', '--group=65535', '--supplementary-gids=1,65535']) {
-          if (flavour.can.isolated) await the.rkt.fails(command(image, flag), 'Invalid uid or gid');
-          else await the.rkt.ok(command(image, flag));
+          if (flavour.can.isolated) await the.rkt.fails(flavour.run(image, flag), 'Invalid uid or gid');
+          else await the.rkt.ok(flavour.run(image, flag));
         }
       });
       it('of a docker image that names only a user has the group of that number', async () => {
@@ -73,9 +66,9 @@ suite('processes of apps', ['root', 'busybox'], (the) => {
             { path: 'etc/passwd', content: 'only-user:x:1234:100::/:\n' },
           ],
         });
-        const result = await the.rkt.ok(command(docker, '--', '--print-user'));
+        const result = await the.rkt.ok(flavour.run(docker, '--', '--print-user'));
         assert.deepEqual(flavour.linesOf(result), ['User: uid=1234 euid=1234 gid=1234 egid=1234']);
-        await the.rkt.fails(command(docker, '--group=no-group'), /"no-group" group not found/);
+        await the.rkt.fails(flavour.run(docker, '--group=no-group'), /"no-group" group not found/);
       });
       it('starts in the working directory', async () => {
         assert.deepEqual(await inspect(['--print-cwd']), ['cwd: /']);
@@ -89,7 +82,9 @@ suite('processes of apps', ['root', 'busybox'], (the) => {
           ['/a b', '/a b'],
           ['/a b/50%\\', '/a b/50%\\'],
         ] as const) {
-          const result = await the.rkt.ok(command(odd, `--working-dir=${directory}`, '--', '--print-cwd'));
+          const result = await the.rkt.ok(
+            flavour.run(odd, `--working-dir=${directory}`, '--', '--print-cwd'),
+          );
           assert.deepEqual(flavour.linesOf(result), [`cwd: ${at}`]);
         }
       });
@@ -98,7 +93,7 @@ suite('processes of apps', ['root', 'busybox'], (the) => {
           ['/nowhere', /no such file or directory/i],
           ['/dir1/file', /not a directory/i],
         ] as const) {
-          const result = await the.rkt.run(command(image, `--working-dir=${directory}`));
+          const result = await the.rkt.run(flavour.run(image, `--working-dir=${directory}`));
           // systemd's own status for it, or that of a stage1 that fails.
           expectStatus(result, flavour.can.isolated ? 200 : 254);
           assert.match(result.output, why);
@@ -140,7 +135,7 @@ suite('processes of apps', ['root', 'busybox'], (the) => {
           await inspect(['--write-file', '--read-file', '--file-name=/dir1/new', '--content=mine']),
           ['<<<mine>>>'],
         );
-        const result = await the.rkt.run(command(image, '--', '--read-file', '--file-name=/dir1/new'));
+        const result = await the.rkt.run(flavour.run(image, '--', '--read-file', '--file-name=/dir1/new'));
         assert.equal(result.status, 254);
         assert.match(result.output, /no such file or directory/);
       });

@@ -7,13 +7,11 @@ import { inspectFiles, inspectManifest } from '@rkt/testkit/inspect';
 
 import { forEachFlavour } from '../lib/flavours.ts';
 import { inspectImage, writeImage } from '../lib/images.ts';
-import { expectStatus, INSECURE } from '../lib/rkt.ts';
+import { expectStatus } from '../lib/rkt.ts';
 import { suite } from '../lib/suite.ts';
 
 suite('programs of apps', ['root', 'busybox'], (the) => {
   forEachFlavour([], (flavour) => {
-    const run = [INSECURE, 'run', ...flavour.stage1, ...flavour.net];
-
     it('get their arguments to the letter', async () => {
       const words = [
         'a b',
@@ -33,7 +31,7 @@ suite('programs of apps', ['root', 'busybox'], (the) => {
         manifest: inspectManifest([], { exec: ['/bin/sh', '-c', script, 'sh', ...words] }),
         files: inspectFiles(),
       });
-      const result = await the.rkt.ok([...run, own, '--', 'last one']);
+      const result = await the.rkt.ok(flavour.run(own, '--', 'last one'));
       const said = Buffer.from(flavour.linesOf(result).join(''), 'base64').toString();
       assert.deepEqual(said.split('\0').slice(0, -1), [...words, 'last one']);
     });
@@ -43,32 +41,33 @@ suite('programs of apps', ['root', 'busybox'], (the) => {
         manifest: inspectManifest([], { exec: ['/$odd %name', '--print-exec'] }),
         files: [...inspectFiles(), { path: '$odd %name', type: 'symlink', linkname: '/inspect' }],
       });
-      const result = await the.rkt.ok([...run, odd]);
+      const result = await the.rkt.ok(flavour.run(odd));
       assert.deepEqual(flavour.linesOf(result), ['inspect exceed as: /$odd %name']);
     });
 
     it('with names that systemd does not take are refused', async () => {
       const image = inspectImage(the.rkt);
       for (const program of ['/bin/a"b', "/bin/it's", '/bin/back\\slash', '/bin/line\nbreak']) {
-        const result = await the.rkt.run([...run, image, `--exec=${program}`]);
+        const result = await the.rkt.run(flavour.run(image, `--exec=${program}`));
         expectStatus(result, flavour.can.isolated ? 254 : 203);
         assert.match(result.output, /systemd executes no program with quotes|No such file or directory/);
       }
-      expectStatus(await the.rkt.run([...run, image, '--exec=/bin/']), 203);
+      expectStatus(await the.rkt.run(flavour.run(image, '--exec=/bin/')), 203);
     });
 
     it('that cannot be started at all end the pod, and are told of', async () => {
       // Longer than systemd lets a line be.
       const words = Array.from({ length: 9 }, () => 'x'.repeat(120_000));
-      const result = await the.rkt.run([
-        ...run,
-        inspectImage(the.rkt),
-        '--name=long',
-        '--exec=/bin/true',
-        '--',
-        ...words,
-        ...(flavour.can.severalApps ? ['---', inspectImage(the.rkt), '--name=short'] : []),
-      ]);
+      const result = await the.rkt.run(
+        flavour.run(
+          inspectImage(the.rkt),
+          '--name=long',
+          '--exec=/bin/true',
+          '--',
+          ...words,
+          ...(flavour.can.severalApps ? ['---', inspectImage(the.rkt), '--name=short'] : []),
+        ),
+      );
       if (!flavour.can.isolated) return void expectStatus(result, 0);
       expectStatus(result, 1);
       assert.match(result.output, /Error: app "long" was not started/);
@@ -91,11 +90,11 @@ suite('programs of apps', ['root', 'busybox'], (the) => {
         ['inspect-link-bin', '/bin/inspect-link-bin'],
         ['in-usr', '/usr/bin/in-usr'],
       ] as const) {
-        const result = await the.rkt.ok([...run, noPath, `--exec=${name}`, '--', '--print-exec']);
+        const result = await the.rkt.ok(flavour.run(noPath, `--exec=${name}`, '--', '--print-exec'));
         assert.deepEqual(flavour.linesOf(result), [`inspect exceed as: ${at}`]);
       }
       await the.rkt.fails(
-        [...run, noPath, '--exec=nowhere'],
+        flavour.run(noPath, '--exec=nowhere'),
         'unable to find "nowhere" in "/dir1:/bin:/usr/bin"',
       );
     });
@@ -105,7 +104,7 @@ suite('programs of apps', ['root', 'busybox'], (the) => {
         manifest: inspectManifest(),
         files: [...inspectFiles(), { path: 'dynamic', mode: 0o755, content: readFileSync('/usr/bin/env') }],
       });
-      const result = expectStatus(await the.rkt.run([...run, dynamic, '--exec=/dynamic']), 203);
+      const result = expectStatus(await the.rkt.run(flavour.run(dynamic, '--exec=/dynamic')), 203);
       assert.match(result.output, /Error: Unable to open "\/\S*\/ld\S*\.so\.\d"/);
     });
   });

@@ -8,7 +8,6 @@ import { minimalImage } from '@rkt/testkit/debian-image';
 
 import { forEachFlavour } from '../lib/flavours.ts';
 import { writeImage } from '../lib/images.ts';
-import { INSECURE } from '../lib/rkt.ts';
 import { suite } from '../lib/suite.ts';
 
 suite('roots of apps', ['root', 'busybox'], (the) => {
@@ -21,27 +20,23 @@ suite('roots of apps', ['root', 'busybox'], (the) => {
   };
 
   forEachFlavour([], (flavour) => {
-    const run = [INSECURE, 'run', ...flavour.stage1, ...flavour.net];
-
     it('have an etc/mtab unless they bring one', async () => {
       const script = 'readlink /etc/mtab || cat /etc/mtab';
-      const made = await the.rkt.ok([...run, image(script, [{ path: 'etc/' }])]);
+      const made = await the.rkt.ok(flavour.run(image(script, [{ path: 'etc/' }])));
       assert.deepEqual(flavour.linesOf(made), ['../proc/self/mounts']);
-      const kept = await the.rkt.ok([...run, image(script, [{ path: 'etc/mtab', content: 'mine' }])]);
+      const kept = await the.rkt.ok(flavour.run(image(script, [{ path: 'etc/mtab', content: 'mine' }])));
       assert.deepEqual(flavour.linesOf(kept), ['mine']);
     });
 
     it('have a /tmp for everybody, and /proc and /sys', async () => {
       const script =
         'stat -c %a /tmp; echo x > /tmp/x && cat /tmp/x; readlink /proc/self/exe; ls -d /sys/kernel';
-      const result = await the.rkt.ok([...run, image(script)]);
+      const result = await the.rkt.ok(flavour.run(image(script)));
       assert.deepEqual(flavour.linesOf(result), ['1777', 'x', '/bin/busybox', '/sys/kernel']);
     });
   });
 
   forEachFlavour(['isolated'], (flavour) => {
-    const run = [INSECURE, 'run', ...flavour.stage1, ...flavour.net];
-
     it('have the devices of the standard and no others', async () => {
       const script = [
         'ls -1a /dev | grep -v "^\\."',
@@ -51,10 +46,9 @@ suite('roots of apps', ['root', 'busybox'], (the) => {
         'readlink /dev/log',
         'ls -d /run/systemd/journal',
       ].join('; ');
-      const result = await the.rkt.ok([
-        ...run,
-        image(script, [{ path: 'dev/shm', type: 'symlink', linkname: '/nowhere/shm' }]),
-      ]);
+      const result = await the.rkt.ok(
+        flavour.run(image(script, [{ path: 'dev/shm', type: 'symlink', linkname: '/nowhere/shm' }])),
+      );
       const said = flavour.linesOf(result);
       const middle = said.indexOf('---');
       // Hosts without the tunnel device have none to show.
@@ -81,14 +75,14 @@ suite('roots of apps', ['root', 'busybox'], (the) => {
 
     it('have a hostname that all may read, and hosts only where the image has none', async () => {
       const script = 'stat -c %a /etc/hostname; cat /etc/hostname; grep ^127 /etc/hosts';
-      const without = await the.rkt.ok([...run, '--hostname=my-host', image(script)]);
+      const without = await the.rkt.ok(flavour.run('--hostname=my-host', image(script)));
       assert.deepEqual(flavour.linesOf(without), [
         '644',
         'my-host',
         '127.0.0.1 localhost localhost.domain localhost4 localhost4.localdomain4 my-host',
       ]);
       const own = [{ path: 'etc/hosts', content: '127.0.0.2 mine\n' }];
-      const withOwn = await the.rkt.ok([...run, '--hostname=my-host', image(script, own)]);
+      const withOwn = await the.rkt.ok(flavour.run('--hostname=my-host', image(script, own)));
       assert.equal(flavour.linesOf(withOwn).at(-1), '127.0.0.2 mine');
     });
 
@@ -96,12 +90,9 @@ suite('roots of apps', ['root', 'busybox'], (the) => {
       const host = the.rkt.tmp.join('sys-volume');
       mkdirSync(host, { recursive: true });
       writeFileSync(`${host}/mine`, '');
-      const result = await the.rkt.ok([
-        ...run,
-        `--volume=v,kind=host,source=${host}`,
-        '--mount=volume=v,target=/sys',
-        image('ls /sys'),
-      ]);
+      const result = await the.rkt.ok(
+        flavour.run(`--volume=v,kind=host,source=${host}`, '--mount=volume=v,target=/sys', image('ls /sys')),
+      );
       assert.deepEqual(flavour.linesOf(result), ['mine']);
     });
   });

@@ -15,15 +15,13 @@ import { RKT_BIN } from '../lib/environment.ts';
 import { writeImage } from '../lib/images.ts';
 import { eventually } from '../lib/process.ts';
 import { requires } from '../lib/requires.ts';
-import { expectStatus, INSECURE } from '../lib/rkt.ts';
+import { expectStatus } from '../lib/rkt.ts';
 import { ANSWER, ANSWER_DATAGRAM, NOTIFY } from '../lib/service-programs.ts';
 import { suite } from '../lib/suite.ts';
 import { tinyProgram } from '../lib/tiny-program.ts';
 
 suite('services', ['root', 'busybox', 'program:tcc'], (the) => {
   forEachFlavour([], (flavour) => {
-    const run = [INSECURE, 'run', ...flavour.stage1, ...flavour.net];
-
     it('get sockets that the host has made, by the port the host gave them', async function () {
       requires(this, 'program:systemd-socket-activate');
       const port = await freePort();
@@ -38,7 +36,7 @@ suite('services', ['root', 'busybox', 'program:tcc'], (the) => {
       // Fetched before: the connection waits meanwhile.
       const key = await the.rkt.fetch(image);
       const pod = the.rkt.startBare(
-        [`--listen=${port}`, RKT_BIN, ...the.rkt.directoryFlags, ...run, key],
+        [`--listen=${port}`, RKT_BIN, ...the.rkt.directoryFlags, ...flavour.run(key)],
         {},
         'systemd-socket-activate',
       );
@@ -68,7 +66,7 @@ suite('services', ['root', 'busybox', 'program:tcc'], (the) => {
         }),
       );
       const pod = the.rkt.startBare(
-        ['--datagram', `--listen=127.0.0.1:${port}`, RKT_BIN, ...the.rkt.directoryFlags, ...run, key],
+        ['--datagram', `--listen=127.0.0.1:${port}`, RKT_BIN, ...the.rkt.directoryFlags, ...flavour.run(key)],
         {},
         'systemd-socket-activate',
       );
@@ -80,8 +78,6 @@ suite('services', ['root', 'busybox', 'program:tcc'], (the) => {
   });
 
   forEachFlavour(['isolated'], (flavour) => {
-    const run = [INSECURE, 'run', ...flavour.stage1, ...flavour.net];
-
     it('hold the lock of their pod while they have sockets', async function () {
       requires(this, 'program:systemd-socket-activate');
       const port = await freePort();
@@ -94,7 +90,7 @@ suite('services', ['root', 'busybox', 'program:tcc'], (the) => {
         files: inspectFiles(),
       });
       const pod = the.rkt.startBare(
-        [`--listen=${port}`, RKT_BIN, ...the.rkt.directoryFlags, ...run, image],
+        [`--listen=${port}`, RKT_BIN, ...the.rkt.directoryFlags, ...flavour.run(image)],
         {},
         'systemd-socket-activate',
       );
@@ -116,7 +112,7 @@ suite('services', ['root', 'busybox', 'program:tcc'], (the) => {
         manifest: imageManifest({ name: 'example.com/sctp', exec: ['/bin/true'], app: { ports } }),
         files: inspectFiles(),
       });
-      await the.rkt.fails([...run, image], 'unrecognized protocol: sctp');
+      await the.rkt.fails(flavour.run(image), 'unrecognized protocol: sctp');
     });
 
     it('are ready when they say so', async () => {
@@ -128,7 +124,7 @@ suite('services', ['root', 'busybox', 'program:tcc'], (the) => {
         }),
         files: [...inspectFiles(), tinyProgram(the.rkt.tmp.path, 'notify', NOTIFY)],
       });
-      const pod = the.rkt.start([...run, image]);
+      const pod = the.rkt.start(flavour.run(image));
       await eventually('the pod is there', () => the.rkt.podsIn('run').length === 1, 20_000);
       const [uuid = ''] = the.rkt.podsIn('run');
       await the.rkt.ok(['status', '--wait-ready', uuid]);
@@ -146,7 +142,7 @@ suite('services', ['root', 'busybox', 'program:tcc'], (the) => {
         }),
         files: inspectFiles(),
       });
-      the.rkt.start([...run, image]);
+      the.rkt.start(flavour.run(image));
       await eventually('the pod is there', () => the.rkt.podsIn('run').length === 1, 20_000);
       const [uuid = ''] = the.rkt.podsIn('run');
       await sleep(500);

@@ -12,7 +12,7 @@ import { inspectFiles, inspectManifest } from '@rkt/testkit/inspect';
 import { mountPoints } from '../lib/cleanup.ts';
 import { forEachFlavour } from '../lib/flavours.ts';
 import { inspectImage, writeImage } from '../lib/images.ts';
-import { expectStatus, INSECURE } from '../lib/rkt.ts';
+import { expectStatus } from '../lib/rkt.ts';
 import { suite } from '../lib/suite.ts';
 
 suite('rules of volumes', ['root', 'busybox'], (the) => {
@@ -27,8 +27,6 @@ suite('rules of volumes', ['root', 'busybox'], (the) => {
   });
 
   forEachFlavour([], (flavour) => {
-    const run = [INSECURE, 'run', ...flavour.stage1, ...flavour.net];
-
     it('mounts of the host reach the pod, mounts of the pod stay in it', async () => {
       const kernel = openKernel();
       const shared = the.rkt.tmp.join(`shared-${flavour.name}`);
@@ -66,28 +64,30 @@ suite('rules of volumes', ['root', 'busybox'], (the) => {
     });
 
     it('sources may be links, also to be mounted over a link', async () => {
-      const result = await the.rkt.ok([
-        ...run,
-        `--volume=v,kind=host,source=${the.rkt.tmp.join('link')}`,
-        '--mount=volume=v,target=/dir1/link_rel_dir2',
-        image,
-        '--',
-        '--list-dir=/dir2',
-      ]);
+      const result = await the.rkt.ok(
+        flavour.run(
+          `--volume=v,kind=host,source=${the.rkt.tmp.join('link')}`,
+          '--mount=volume=v,target=/dir1/link_rel_dir2',
+          image,
+          '--',
+          '--list-dir=/dir2',
+        ),
+      );
       assert.deepEqual(flavour.linesOf(result), ['file']);
     });
 
     it('what is missing for a target is made, open to all, and nothing on the host', async () => {
-      const result = await the.rkt.ok([
-        ...run,
-        `--volume=v,kind=host,source=${join(host, 'file')}`,
-        '--mount=volume=v,target=/new/deep/file',
-        image,
-        '--exec=/bin/sh',
-        '--',
-        '-c',
-        'stat -c "%a %u %g" /new /new/deep; cat /new/deep/file',
-      ]);
+      const result = await the.rkt.ok(
+        flavour.run(
+          `--volume=v,kind=host,source=${join(host, 'file')}`,
+          '--mount=volume=v,target=/new/deep/file',
+          image,
+          '--exec=/bin/sh',
+          '--',
+          '-c',
+          'stat -c "%a %u %g" /new /new/deep; cat /new/deep/file',
+        ),
+      );
       assert.deepEqual(flavour.linesOf(result), ['755 0 0', '755 0 0', 'host file']);
       assert.equal(readFileSync(join(host, 'file'), 'utf8'), 'host file');
     });
@@ -98,7 +98,7 @@ suite('rules of volumes', ['root', 'busybox'], (the) => {
         files: [...inspectFiles(), { path: 'loop', type: 'symlink', linkname: '/loop' }],
       });
       await the.rkt.fails(
-        [...run, `--volume=v,kind=host,source=${host}`, '--mount=volume=v,target=/loop/x', looped],
+        flavour.run(`--volume=v,kind=host,source=${host}`, '--mount=volume=v,target=/loop/x', looped),
         /too many|link|ELOOP/,
       );
     });
@@ -111,7 +111,7 @@ suite('rules of volumes', ['root', 'busybox'], (the) => {
         file,
         JSON.stringify({ acVersion: '0.8.11', acKind: 'PodManifest', apps: [app], volumes: [] }),
       );
-      await the.rkt.fails([...run, `--pod-manifest=${file}`], 'could not find volume "nothing"');
+      await the.rkt.fails(flavour.run(`--pod-manifest=${file}`), 'could not find volume "nothing"');
     });
   });
 });

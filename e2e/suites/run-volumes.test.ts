@@ -10,7 +10,7 @@ import { inspectFiles, inspectManifest } from '@rkt/testkit/inspect';
 
 import { forEachFlavour } from '../lib/flavours.ts';
 import { inspectImage, writeImage } from '../lib/images.ts';
-import { expectStatus, INSECURE } from '../lib/rkt.ts';
+import { expectStatus } from '../lib/rkt.ts';
 import { suite } from '../lib/suite.ts';
 
 suite('volumes', ['root', 'busybox'], (the) => {
@@ -24,17 +24,12 @@ suite('volumes', ['root', 'busybox'], (the) => {
   });
 
   forEachFlavour([], (flavour) => {
-    const command = (...args: readonly string[]): string[] => [
-      INSECURE,
-      'run',
-      ...flavour.stage1,
-      ...flavour.net,
-      ...args,
-    ];
     const host = (...more: readonly string[]): string =>
       [`--volume=v,kind=host,source=${the.rkt.tmp.join('host')}`, ...more].join(',');
     const read = async (file: string, ...flags: readonly string[]): Promise<string> => {
-      const result = await the.rkt.ok(command(...flags, image, '--', '--read-file', `--file-name=${file}`));
+      const result = await the.rkt.ok(
+        flavour.run(...flags, image, '--', '--read-file', `--file-name=${file}`),
+      );
       return flavour.linesOf(result).join('\n');
     };
 
@@ -58,10 +53,10 @@ suite('volumes', ['root', 'busybox'], (the) => {
         '--content=new',
         `--file-name=${target}/written`,
       ];
-      await the.rkt.ok(command(host(), ...write('/data')));
+      await the.rkt.ok(flavour.run(host(), ...write('/data')));
       assert.equal(readFileSync(the.rkt.tmp.join('host/written'), 'utf8'), 'new');
       rmSync(the.rkt.tmp.join('host/written'));
-      const result = await the.rkt.run(command(host('readOnly=true'), ...write('/data')));
+      const result = await the.rkt.run(flavour.run(host('readOnly=true'), ...write('/data')));
       expectStatus(result, 254);
       assert.match(
         result.output,
@@ -90,13 +85,13 @@ suite('volumes', ['root', 'busybox'], (the) => {
     });
     it('belong to the app they follow, or to all', async () => {
       const result = await the.rkt.ok(
-        command(host(), image, '--mount=volume=v,target=/own', '--', '--list-dir=/own'),
+        flavour.run(host(), image, '--mount=volume=v,target=/own', '--', '--list-dir=/own'),
       );
       assert.deepEqual(flavour.linesOf(result), ['file', 'sub']);
     });
     it('must exist on the host', async () => {
       const result = await the.rkt.run(
-        command('--volume=v,kind=host,source=/nonexistent/x', '--mount=volume=v,target=/x', image),
+        flavour.run('--volume=v,kind=host,source=/nonexistent/x', '--mount=volume=v,target=/x', image),
       );
       assert.equal(result.status, flavour.can.isolated ? 1 : 254, result.output);
       assert.match(result.output, /\/nonexistent\/x/);
@@ -106,15 +101,15 @@ suite('volumes', ['root', 'busybox'], (the) => {
         manifest: inspectManifest([], { app: { mountPoints: [{ name: 'v', path: '/mp', readOnly: true }] } }),
         files: inspectFiles(),
       });
-      const ok = await the.rkt.ok(command(host(), own, '--', '--read-file', '--file-name=/mp/file'));
+      const ok = await the.rkt.ok(flavour.run(host(), own, '--', '--read-file', '--file-name=/mp/file'));
       assert.deepEqual(flavour.linesOf(ok), ['<<<host file>>>']);
       const result = await the.rkt.run(
-        command(host(), own, '--', '--write-file', '--content=x', '--file-name=/mp/y'),
+        flavour.run(host(), own, '--', '--write-file', '--content=x', '--file-name=/mp/y'),
       );
       expectStatus(result, 254);
       assert.match(result.output, /read-only file system/);
       await the.rkt.ok(
-        command(host('readOnly=false'), own, '--', '--write-file', '--content=x', '--file-name=/mp/y'),
+        flavour.run(host('readOnly=false'), own, '--', '--write-file', '--content=x', '--file-name=/mp/y'),
       );
       rmSync(the.rkt.tmp.join('host/y'));
     });
@@ -127,13 +122,13 @@ suite('volumes', ['root', 'busybox'], (the) => {
         const list = async (...more: readonly string[]): Promise<string[]> =>
           flavour.linesOf(
             await the.rkt.ok(
-              command(host(...more), '--mount=volume=v,target=/d', image, '--', '--list-dir=/d/sub'),
+              flavour.run(host(...more), '--mount=volume=v,target=/d', image, '--', '--list-dir=/d/sub'),
             ),
           );
         assert.deepEqual(await list('recursive=true'), ['inner']);
         assert.deepEqual(await list('recursive=false'), []);
         const result = await the.rkt.run(
-          command(
+          flavour.run(
             host('recursive=true', 'readOnly=true'),
             '--mount=volume=v,target=/d',
             image,
@@ -173,22 +168,14 @@ suite('volumes', ['root', 'busybox'], (the) => {
       assert.deepEqual(manifest.apps[0].mounts, [{ volume: 'v', path: '/d/' }]);
     });
     it('of one name given twice are refused', async () => {
-      await the.rkt.fails(command(host(), host(), image), 'duplicate volume name');
+      await the.rkt.fails(flavour.run(host(), host(), image), 'duplicate volume name');
     });
   });
 
   forEachFlavour(['emptyVolumes'], (flavour) => {
-    const command = (...args: readonly string[]): string[] => [
-      INSECURE,
-      'run',
-      ...flavour.stage1,
-      ...flavour.net,
-      ...args,
-    ];
-
     it('of kind empty have the mode and owner they were given', async () => {
       const result = await the.rkt.ok(
-        command(
+        flavour.run(
           '--volume=e,kind=empty,mode=0123,uid=9991,gid=9992',
           '--mount=volume=e,target=/e',
           image,
@@ -205,13 +192,13 @@ suite('volumes', ['root', 'busybox'], (the) => {
     });
     it('of kind empty are refused with a mode that is none', async () => {
       const words = (mode: string): string[] =>
-        command(`--volume=e,kind=empty,mode=${mode}`, '--mount=volume=e,target=/e', image);
+        flavour.run(`--volume=e,kind=empty,mode=${mode}`, '--mount=volume=e,target=/e', image);
       await the.rkt.fails(words('rwx'), 'invalid mode "rwx" for volume "e"');
       await the.rkt.fails(words('0789'), 'invalid mode "0789" for volume "e"');
     });
     it('of kind empty are shared by apps and kept in the pod', async () => {
       const result = await the.rkt.ok(
-        command(
+        flavour.run(
           '--volume=e,kind=empty',
           '--mount=volume=e,target=/e',
           image,
@@ -238,7 +225,7 @@ suite('volumes', ['root', 'busybox'], (the) => {
         manifest: inspectManifest([], { app: { mountPoints: [{ name: 'mp', path: '/mp' }] } }),
         files: inspectFiles(),
       });
-      const result = await the.rkt.ok(command(own, '--', '--stat-file', '--file-name=/mp'));
+      const result = await the.rkt.ok(flavour.run(own, '--', '--stat-file', '--file-name=/mp'));
       assert.match(
         result.output,
         /warning: no volume specified for mount point "mp", implicitly creating an "empty" volume/,
@@ -260,32 +247,29 @@ suite('volumes', ['root', 'busybox'], (the) => {
         ],
       });
       const result = await the.rkt.ok(
-        command(own, '--', '--read-file', '--file-name=/mp/x', '--stat-file', '--file-name=/mp/x'),
+        flavour.run(own, '--', '--read-file', '--file-name=/mp/x', '--stat-file', '--file-name=/mp/x'),
       );
       assert.equal(flavour.linesOf(result)[0], '<<<from the image>>>');
-      const stat = await the.rkt.ok(command(own, '--', '--stat-file', '--file-name=/mp'));
+      const stat = await the.rkt.ok(flavour.run(own, '--', '--stat-file', '--file-name=/mp'));
       assert.deepEqual(flavour.linesOf(stat), ['/mp: mode: drwxr-x--x', '/mp: user: 12', '/mp: group: 34']);
     });
   });
 
   forEachFlavour(['readOnlyRootfs'], (flavour) => {
     it('stay writable in a read-only root, also behind links, unless they are read-only themselves', async () => {
-      const command = (file: string): string[] => [
-        INSECURE,
-        'run',
-        ...flavour.stage1,
-        ...flavour.net,
-        `--volume=w,kind=host,source=${the.rkt.tmp.join('host')}`,
-        `--volume=r,kind=host,source=${the.rkt.tmp.join('host')},readOnly=true`,
-        '--mount=volume=w,target=/dir1/link_abs_dir2/w',
-        '--mount=volume=r,target=/r',
-        image,
-        '--readonly-rootfs=true',
-        '--',
-        '--write-file',
-        '--content=x',
-        `--file-name=${file}`,
-      ];
+      const command = (file: string): string[] =>
+        flavour.run(
+          `--volume=w,kind=host,source=${the.rkt.tmp.join('host')}`,
+          `--volume=r,kind=host,source=${the.rkt.tmp.join('host')},readOnly=true`,
+          '--mount=volume=w,target=/dir1/link_abs_dir2/w',
+          '--mount=volume=r,target=/r',
+          image,
+          '--readonly-rootfs=true',
+          '--',
+          '--write-file',
+          '--content=x',
+          `--file-name=${file}`,
+        );
       await the.rkt.ok(command('/dir2/w/x'));
       assert.equal(readFileSync(the.rkt.tmp.join('host/x'), 'utf8'), 'x');
       rmSync(the.rkt.tmp.join('host/x'));
@@ -300,20 +284,18 @@ suite('volumes', ['root', 'busybox'], (the) => {
 
   forEachFlavour(['readOnlyRootfs', 'emptyVolumes'], (flavour) => {
     it('of kind empty can be written in a read-only root, and have their mode', async () => {
-      const result = await the.rkt.ok([
-        INSECURE,
-        'run',
-        ...flavour.stage1,
-        ...flavour.net,
-        '--volume=e,kind=empty,mode=0751',
-        '--mount=volume=e,target=/e',
-        image,
-        '--readonly-rootfs=true',
-        '--exec=/bin/sh',
-        '--',
-        '-c',
-        'echo x > /e/x && cat /e/x && stat -c %a /e',
-      ]);
+      const result = await the.rkt.ok(
+        flavour.run(
+          '--volume=e,kind=empty,mode=0751',
+          '--mount=volume=e,target=/e',
+          image,
+          '--readonly-rootfs=true',
+          '--exec=/bin/sh',
+          '--',
+          '-c',
+          'echo x > /e/x && cat /e/x && stat -c %a /e',
+        ),
+      );
       assert.deepEqual(flavour.linesOf(result), ['x', '751']);
     });
   });

@@ -9,7 +9,7 @@ import { forEachFlavour, lines } from '../lib/flavours.ts';
 import { inspectImage, shellImage, writeImage } from '../lib/images.ts';
 import { sleep } from '../lib/process.ts';
 import { requires } from '../lib/requires.ts';
-import { expectStatus, INSECURE, UUID_PATTERN } from '../lib/rkt.ts';
+import { expectStatus, UUID_PATTERN } from '../lib/rkt.ts';
 import { suite } from '../lib/suite.ts';
 
 suite('run', ['root', 'busybox'], (the) => {
@@ -19,41 +19,38 @@ suite('run', ['root', 'busybox'], (the) => {
   });
 
   forEachFlavour([], (flavour) => {
-    const command = (...args: readonly string[]): string[] => [
-      INSECURE,
-      'run',
-      ...flavour.stage1,
-      ...flavour.net,
-      ...args,
-    ];
     const inspect = async (options: readonly string[], flags: readonly string[] = []): Promise<string[]> => {
-      const result = await the.rkt.ok(command(image, ...flags, '--', ...options));
+      const result = await the.rkt.ok(flavour.run(image, ...flags, '--', ...options));
       return flavour.linesOf(result);
     };
 
     describe('output and status', () => {
       it("are the app's", async () => {
-        const result = await the.rkt.run(command(image, '--', '--print-msg=hello world', '--exit-code=7'));
+        const result = await the.rkt.run(
+          flavour.run(image, '--', '--print-msg=hello world', '--exit-code=7'),
+        );
         expectStatus(result, 7);
         assert.deepEqual(flavour.linesOf(result), ['hello world']);
       });
       it('are 0 and nothing for a quiet app', async () => {
-        const result = await the.rkt.ok(command(image));
+        const result = await the.rkt.ok(flavour.run(image));
         assert.deepEqual(flavour.linesOf(result), []);
       });
       for (const code of [0, 1, 2, 77, 126, 203, 254, 255]) {
         it(`are ${code}`, async () => {
-          expectStatus(await the.rkt.run(command(image, '--', `--exit-code=${code}`)), code);
+          expectStatus(await the.rkt.run(flavour.run(image, '--', `--exit-code=${code}`)), code);
         });
       }
       it('carry both streams', async () => {
-        const result = await the.rkt.ok(command(image, '--', '--print-msg=out', '--print-err=err'));
+        const result = await the.rkt.ok(flavour.run(image, '--', '--print-msg=out', '--print-err=err'));
         assert.deepEqual(flavour.linesOf(result).sort(), ['err', 'out']);
       });
       it('lose no line', async function () {
         this.timeout(300_000);
         for (let round = 0; round < 20; round += 1) {
-          const result = await the.rkt.ok(command(image, '--', '--print-lines=200', '--print-msg=the end'));
+          const result = await the.rkt.ok(
+            flavour.run(image, '--', '--print-lines=200', '--print-msg=the end'),
+          );
           assert.deepEqual(flavour.linesOf(result), [
             ...Array.from({ length: 200 }, (_, index) => String(index + 1)),
             'the end',
@@ -63,12 +60,12 @@ suite('run', ['root', 'busybox'], (the) => {
       it('keep long lines, odd characters and a last line without its end', async () => {
         const long = 'x'.repeat(1500);
         const result = await the.rkt.ok(
-          command(image, '--', `--print-msg=${long}`, '--print-msg=é ☃ \t|', '--print-no-newline=tail'),
+          flavour.run(image, '--', `--print-msg=${long}`, '--print-msg=é ☃ \t|', '--print-no-newline=tail'),
         );
         assert.deepEqual(flavour.linesOf(result), [long, 'é ☃ \t|', 'tail']);
       });
       it('of a killed app tell so', async () => {
-        const result = await the.rkt.run(command(image, '--', '--kill-self=KILL'));
+        const result = await the.rkt.run(flavour.run(image, '--', '--kill-self=KILL'));
         assert.equal(result.status, flavour.can.isolated ? 9 : 137);
       });
     });
@@ -77,24 +74,36 @@ suite('run', ['root', 'busybox'], (the) => {
       it("follow the image's exec, or --exec", async () => {
         assert.deepEqual(await inspect(['--print-exec']), ['inspect exceed as: /inspect']);
         const result = await the.rkt.ok(
-          command(image, '--exec=/bin/echo', '--', 'a b', '--flag', '', "it's", '"q"', '$HOME', '%n', 'é'),
+          flavour.run(
+            image,
+            '--exec=/bin/echo',
+            '--',
+            'a b',
+            '--flag',
+            '',
+            "it's",
+            '"q"',
+            '$HOME',
+            '%n',
+            'é',
+          ),
         );
         assert.deepEqual(flavour.linesOf(result), [`a b --flag it's "q" $HOME %n é`]);
       });
       it('may find the program by PATH or below the working directory', async () => {
-        const byPath = await the.rkt.ok(command(image, '--exec=inspect-link-bin', '--', '--print-exec'));
+        const byPath = await the.rkt.ok(flavour.run(image, '--exec=inspect-link-bin', '--', '--print-exec'));
         assert.match(flavour.linesOf(byPath)[0] ?? '', /inspect-link-bin$/);
         const relative = await the.rkt.ok(
-          command(image, '--exec=./inspect-link-bin', '--working-dir=/bin', '--', '--print-cwd'),
+          flavour.run(image, '--exec=./inspect-link-bin', '--working-dir=/bin', '--', '--print-cwd'),
         );
         assert.deepEqual(flavour.linesOf(relative), ['cwd: /bin']);
       });
       it('end at ---, so that flags may follow', async () => {
-        const result = await the.rkt.ok(command(image, '--', '--print-env=A', '---', '--set-env=A=b'));
+        const result = await the.rkt.ok(flavour.run(image, '--', '--print-env=A', '---', '--set-env=A=b'));
         assert.deepEqual(flavour.linesOf(result), ['A=b']);
       });
       it('of pods without images are refused', async () => {
-        await the.rkt.fails(command(), 'must provide at least one image or specify the pod manifest');
+        await the.rkt.fails(flavour.run(), 'must provide at least one image or specify the pod manifest');
       });
       for (const [program, pattern] of [
         ['/nonexistent', /unable to find|No such file|not found/i],
@@ -103,14 +112,14 @@ suite('run', ['root', 'busybox'], (the) => {
         ['/dir1', /not executable|unable to find|directory/],
       ] as const) {
         it(`with the program ${program} are refused`, async () => {
-          const result = await the.rkt.run(command(image, `--exec=${program}`));
+          const result = await the.rkt.run(flavour.run(image, `--exec=${program}`));
           assert.ok(result.status !== 0, result.output);
           assert.match(result.output, pattern);
         });
       }
       it('need a program', async () => {
         await the.rkt.fails(
-          command(
+          flavour.run(
             writeImage(the.rkt, {
               manifest: inspectManifest([], { app: { exec: [] } }),
               files: inspectFiles(),
@@ -124,14 +133,14 @@ suite('run', ['root', 'busybox'], (the) => {
     describe('flags', () => {
       it('--uuid-file-save names the pod before it runs', async () => {
         const path = the.rkt.tmp.join('uuid');
-        await the.rkt.ok(command(`--uuid-file-save=${path}`, image));
+        await the.rkt.ok(flavour.run(`--uuid-file-save=${path}`, image));
         const uuid = readFileSync(path, 'utf8');
         assert.equal(uuid.length, 36);
         assert.match(uuid, UUID_PATTERN);
         assert.deepEqual(the.rkt.podsIn('run'), [uuid]);
       });
       it('--no-overlay works the same', async () => {
-        const result = await the.rkt.ok(command('--no-overlay', image, '--', '--print-msg=plain'));
+        const result = await the.rkt.ok(flavour.run('--no-overlay', image, '--', '--print-msg=plain'));
         assert.deepEqual(flavour.linesOf(result), ['plain']);
         assert.equal(existsSync(`${the.rkt.podDir(the.rkt.podsIn('run')[0] ?? '')}/overlay`), false);
       });
@@ -152,10 +161,10 @@ suite('run', ['root', 'busybox'], (the) => {
         assert.ok(!existsSync(inTree));
       });
       it('--name names the app', async () => {
-        await the.rkt.ok(command(image, '--name=other'));
+        await the.rkt.ok(flavour.run(image, '--name=other'));
         const [uuid = ''] = the.rkt.podsIn('run');
         assert.ok(existsSync(`${the.rkt.podDir(uuid)}/appsinfo/other/manifest`));
-        await the.rkt.fails(command(image, '--name=Bad_Name'), 'invalid argument');
+        await the.rkt.fails(flavour.run(image, '--name=Bad_Name'), 'invalid argument');
       });
       it('images are taken by path, hash and name', async () => {
         const key = await the.rkt.fetch(image);
@@ -166,22 +175,22 @@ suite('run', ['root', 'busybox'], (the) => {
           'coreos.com/rkt-inspect',
           'coreos.com/rkt-inspect:1.30.0',
         ]) {
-          const result = await the.rkt.ok(command(argument, '--', '--print-msg=hi'));
+          const result = await the.rkt.ok(flavour.run(argument, '--', '--print-msg=hi'));
           assert.deepEqual(flavour.linesOf(result), ['hi'], argument);
         }
-        await the.rkt.fails(command('sha512-0000000000000000'), 'no image IDs found');
+        await the.rkt.fails(flavour.run('sha512-0000000000000000'), 'no image IDs found');
         await the.rkt.fails(
-          command('--pull-policy=never', 'example.com/none'),
+          flavour.run('--pull-policy=never', 'example.com/none'),
           /unable to fetch.* image from .* "example\.com\/none"/,
         );
       });
       it('before any image that belong to one are refused', async () => {
-        await the.rkt.fails(command('--exec=/x', image), '--exec must follow an image');
+        await the.rkt.fails(flavour.run('--exec=/x', image), '--exec must follow an image');
       });
       it('--interactive connects the terminal', async function () {
         requires(this, 'program:script');
         const running = the.rkt.startOnTerminal(
-          command('--interactive', image, '--', '--check-tty', '--read-stdin', '--exit-code=3'),
+          flavour.run('--interactive', image, '--', '--check-tty', '--read-stdin', '--exit-code=3'),
         );
         await running.waitFor('Enter text:');
         running.write('typed\n');
@@ -192,7 +201,7 @@ suite('run', ['root', 'busybox'], (the) => {
       });
       it('--interactive takes one app only', async () => {
         await the.rkt.fails(
-          command('--interactive', image, image, '--name=b'),
+          flavour.run('--interactive', image, image, '--name=b'),
           'interactive option only supports one image',
         );
       });
@@ -200,7 +209,7 @@ suite('run', ['root', 'busybox'], (the) => {
 
     it('passes SIGTERM on as an orderly end', async () => {
       const running = the.rkt.start(
-        command(image, '--', '--silent-sigterm', '--print-msg=up', '--sleep=100'),
+        flavour.run(image, '--', '--silent-sigterm', '--print-msg=up', '--sleep=100'),
       );
       await running.waitFor(/\bup\r?$/m);
       const started = Date.now();
@@ -210,7 +219,7 @@ suite('run', ['root', 'busybox'], (the) => {
     });
 
     it('keeps no process of its own beside the pod', async () => {
-      const running = the.rkt.start(command(image, '--', '--print-msg=up', '--sleep=100'));
+      const running = the.rkt.start(flavour.run(image, '--', '--print-msg=up', '--sleep=100'));
       await running.waitFor(/\bup\r?$/m);
       const children = (pid: number): number[] =>
         readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
@@ -240,28 +249,20 @@ suite('run', ['root', 'busybox'], (the) => {
   });
 
   forEachFlavour(['severalApps'], (flavour) => {
-    const command = (...args: readonly string[]): string[] => [
-      INSECURE,
-      'run',
-      ...flavour.stage1,
-      ...flavour.net,
-      ...args,
-    ];
-
     it('runs several apps, the first failure decides', async () => {
       const apps = [
         ['a', 'sleep 1; exit 0'],
         ['b', 'sleep 1; exit 5'],
         ['c', 'sleep 2; exit 6'],
       ].flatMap(([name = '', script = '']) => [shellImage(the.rkt, script), `--name=${name}`]);
-      expectStatus(await the.rkt.run(command(...apps)), 5);
+      expectStatus(await the.rkt.run(flavour.run(...apps)), 5);
       const [uuid = ''] = the.rkt.podsIn('run');
       const status = await the.rkt.status(uuid);
       assert.deepEqual([status['app-a'], status['app-b'], status['app-c']], ['0', '5', '0']);
     });
     it('runs one image as two apps', async () => {
       const result = await the.rkt.ok(
-        command(
+        flavour.run(
           image,
           '--name=one',
           '--',
@@ -277,11 +278,11 @@ suite('run', ['root', 'busybox'], (the) => {
       assert.deepEqual(flavour.linesOf(result, 'two'), ['AC_APP_NAME=two']);
     });
     it('refuses two apps of one name', async () => {
-      await the.rkt.fails(command(image, image), 'error: multiple apps with name rkt-inspect');
+      await the.rkt.fails(flavour.run(image, image), 'error: multiple apps with name rkt-inspect');
     });
     it('waits for the last app', async () => {
       const result = await the.rkt.ok(
-        command(
+        flavour.run(
           shellImage(the.rkt, 'echo fast'),
           '--name=a',
           shellImage(the.rkt, 'sleep 1; echo slow'),
@@ -291,12 +292,12 @@ suite('run', ['root', 'busybox'], (the) => {
       assert.deepEqual(flavour.linesOf(result, 'b'), ['slow']);
     });
     it("prints lines in the contract's form", async () => {
-      const result = await the.rkt.ok(command(image, '--', '--print-msg=hello'));
+      const result = await the.rkt.ok(flavour.run(image, '--', '--print-msg=hello'));
       const line = lines(result.output).find((each) => each.includes('hello')) ?? '';
       assert.match(line, /^(\[ *\d+\.\d+\] )?rkt-inspect\[\d+\]: hello$/);
     });
     it('gives a closed standard input', async () => {
-      const result = await the.rkt.ok(command(image, '--', '--check-tty', '--count-stdin'), {
+      const result = await the.rkt.ok(flavour.run(image, '--', '--check-tty', '--count-stdin'), {
         input: 'ignored',
       });
       assert.deepEqual(flavour.linesOf(result), ['stdin is not a terminal', 'Received bytes: 0']);
@@ -305,26 +306,14 @@ suite('run', ['root', 'busybox'], (the) => {
 
   forEachFlavour(['callersInput'], (flavour) => {
     it("hands the caller's streams on", async () => {
-      const command = [
-        INSECURE,
-        'run',
-        ...flavour.stage1,
-        ...flavour.net,
-        image,
-        '--',
-        '--read-stdin',
-        '--print-err=e',
-      ];
+      const command = flavour.run(image, '--', '--read-stdin', '--print-err=e');
       const result = await the.rkt.ok(command, { input: 'given\n' });
       assert.equal(result.stdout, 'Enter text:\nReceived text: given\n');
       assert.match(result.stderr, /^e$/m);
     });
     it('refuses a second app', () =>
       the.rkt
-        .fails(
-          [INSECURE, 'run', ...flavour.stage1, ...flavour.net, image, image, '--name=b'],
-          'fly only supports 1 application per Pod for now',
-        )
+        .fails(flavour.run(image, image, '--name=b'), 'fly only supports 1 application per Pod for now')
         .then(() => undefined));
   });
 });

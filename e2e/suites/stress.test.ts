@@ -11,7 +11,6 @@ import type { PodJson } from '../lib/fixtures.ts';
 import { forEachFlavour } from '../lib/flavours.ts';
 import { writeImage } from '../lib/images.ts';
 import { eventually, type Result } from '../lib/process.ts';
-import { INSECURE } from '../lib/rkt.ts';
 import { suite } from '../lib/suite.ts';
 
 const PODS = 100;
@@ -44,15 +43,7 @@ suite('stress', ['root', 'busybox'], (the) => {
         String(status),
         '---',
       ];
-      return the.rkt.run([
-        INSECURE,
-        'run',
-        ...flavour.stage1,
-        ...flavour.net,
-        ...app('one', 0),
-        ...app('two', statusOf(serial)),
-        ...app('three', 0),
-      ]);
+      return the.rkt.run(flavour.run(...app('one', 0), ...app('two', statusOf(serial)), ...app('three', 0)));
     }
 
     function check(serial: number, result: Result): void {

@@ -47,19 +47,8 @@ suite('user namespaces', ['root', 'busybox', 'userns'], (the) => {
     });
 
   everyWay((flavour, privateUsers) => {
-    const command = (flags: readonly string[], script: string): string[] => [
-      INSECURE,
-      'run',
-      ...flavour.stage1,
-      ...flavour.net,
-      ...privateUsers,
-      image,
-      '--exec=/bin/sh',
-      ...flags,
-      '--',
-      '-c',
-      script,
-    ];
+    const command = (flags: readonly string[], script: string): string[] =>
+      flavour.run(...privateUsers, image, '--exec=/bin/sh', ...flags, '--', '-c', script);
     const say = async (script: string, flags: readonly string[] = []): Promise<string[]> =>
       flavour.linesOf(await the.rkt.ok(command(flags, script)));
     const shiftOf = (uuid: string): number => {
@@ -120,16 +109,7 @@ suite('user namespaces', ['root', 'busybox', 'userns'], (the) => {
         const result = await the.rkt.ok(['run-prepared', ...flavour.net, uuid]);
         assert.deepEqual(flavour.linesOf(result), [text, 'owned']);
       }
-      const say = await the.rkt.ok([
-        INSECURE,
-        'run',
-        ...flavour.stage1,
-        ...flavour.net,
-        image,
-        '--exec=/bin/cat',
-        '--',
-        '/dir1/file',
-      ]);
+      const say = await the.rkt.ok(flavour.run(image, '--exec=/bin/cat', '--', '/dir1/file'));
       assert.deepEqual(flavour.linesOf(say), ['dir1']);
     });
 
@@ -149,7 +129,7 @@ suite('user namespaces', ['root', 'busybox', 'userns'], (the) => {
     });
 
     it('own their empty volumes', async () => {
-      const pod = [INSECURE, 'run', ...flavour.stage1, ...flavour.net, ...privateUsers];
+      const pod = flavour.run(...privateUsers);
       const result = await the.rkt.ok([
         ...pod,
         '--volume=v,kind=empty,uid=5,gid=6,mode=0750',
@@ -212,13 +192,13 @@ suite('user namespaces', ['root', 'busybox', 'userns'], (the) => {
       );
       const volume = ['--volume=v,kind=empty,uid=70000', '--mount=volume=v,target=/v'];
       await the.rkt.fails(
-        [INSECURE, 'run', ...flavour.stage1, ...flavour.net, ...privateUsers, ...volume, image],
+        flavour.run(...privateUsers, ...volume, image),
         'volume "v": uid 70000 or gid 0 are out of range 65536',
       );
       const file = { path: 'far', content: 'far', uid: 65_536, gid: 3 };
       const far = writeImage(the.rkt, { manifest: inspectManifest(), files: [...inspectFiles(), file] });
       const stat = ['--exec=/bin/stat', '--', '-c', '%u %g', '/far'];
-      const run = [INSECURE, 'run', ...flavour.stage1, ...flavour.net, ...privateUsers, far, ...stat];
+      const run = flavour.run(...privateUsers, far, ...stat);
       if (privateUsers.includes('--no-overlay')) {
         await the.rkt.fails(run, 'entry far: uid 65536 is not in the range 0 to 65535');
       } else {
