@@ -7,10 +7,11 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { MNT_DETACH, MS_BIND } from '@rkt/linux/constants';
 import { openKernel } from '@rkt/linux/libc';
 
+import { RKT_BIN } from '../lib/environment.ts';
 import { podSuite } from '../lib/fixtures.ts';
 import { tinyImage } from '../lib/images.ts';
 import { requires } from '../lib/requires.ts';
-import { INSECURE, Rkt } from '../lib/rkt.ts';
+import { FAILURE, INSECURE, Rkt } from '../lib/rkt.ts';
 
 podSuite('refusals of prepare', [], (the) => {
   const fails = async (message: string, ...words: readonly string[]): Promise<void> => {
@@ -138,5 +139,21 @@ podSuite('refusals of prepare', [], (the) => {
     } finally {
       openKernel().umount2('/proc/filesystems', 0);
     }
+  });
+
+  it('users of their own where the kernel has none', async function () {
+    requires(this, 'program:unshare');
+    const words = [...the.rkt.directoryFlags, 'prepare', '--private-users', the.stub, the.image];
+    const script = 'mount -t tmpfs none /proc; exec "$@"';
+    const { output, status } = await the.rkt.startBare(
+      ['--mount', 'sh', '-c', script, 'sh', RKT_BIN, ...words],
+      {},
+      'unshare',
+    ).ended;
+    assert.match(
+      output,
+      /^prepare: --private-users is not supported, kernel compiled without user namespace support$/m,
+    );
+    assert.equal(status, FAILURE);
   });
 });
