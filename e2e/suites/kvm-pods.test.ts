@@ -2,7 +2,7 @@
 // seconds to start where it is emulated, so each test asks several things of one.
 
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { join } from 'node:path';
 
@@ -64,6 +64,16 @@ suite('pods in virtual machines', ['root', 'busybox', 'overlayfs'], (the) => {
     assert.deepEqual([hostname, content], ['guest', 'from the host']);
     assert.match(refusal ?? '', /Read-only file system/);
     assert.equal(readFileSync(join(host, 'new'), 'utf8'), 'new\n');
+  });
+
+  it('run from copies, with the kernel that is for all', async () => {
+    const words = run(shellImage(the.rkt, 'exit 3'), '--no-overlay');
+    expectStatus(await the.rkt.run(words, { timeoutMs: 120_000 }), 3);
+    const [uuid = ''] = the.rkt.podsIn('run');
+    const rootfs = join(the.rkt.podDir(uuid), 'stage1/rootfs');
+    for (const name of ['stage1', 'programs', 'libraries', 'guest'])
+      assert.ok(lstatSync(join(rootfs, 'usr/lib/rkt', name)).isSymbolicLink(), name);
+    assert.equal(existsSync(join(rootfs, 'usr/lib/rkt/guest/kernel')), true);
   });
 
   it('are entered while they start, by several at once, and stopped in order', async () => {
