@@ -22,7 +22,7 @@
 enum { O_RDONLY = 0, O_RDWR = 2, O_NOCTTY = 0400, O_DIRECTORY = 0200000, O_PATH = 010000000 };
 enum { F_SETFL = 4, TIOCSCTTY = 0x540e, TIOCSWINSZ = 0x5414, TIOCSPTLCK = 0x40045431, TIOCGPTPEER = 0x5441 };
 enum { SIG_BLOCK = 0, SIG_SETMASK = 2, SIGSET_BYTES = 8, SIGHUP = 1, SIGPIPE = 13, WNOHANG = 1 };
-enum { EPOLL_CTL_ADD = 1, EPOLLIN = 1 };
+enum { EPOLL_CTL_ADD = 1, EPOLLIN = 1, EPOLLOUT = 4 };
 
 #define EPOLLET 0x80000000U
 
@@ -518,7 +518,8 @@ static void serve(int number) {
   changes = (int)system_call(SYS_epoll_create1, O_CLOEXEC, 0, 0);
   must(changes, "enter-agent: epoll_create1");
   /* struct epoll_event: 4 bytes of events, 8 of data. */
-  event[0] = EPOLLIN | EPOLLET;
+  /* That a caller is there makes nothing to read, but room to write. */
+  event[0] = EPOLLIN | EPOLLOUT | EPOLLET;
   must(system_call5(SYS_epoll_ctl, changes, EPOLL_CTL_ADD, port, (long)event, 0), "enter-agent: epoll_ctl");
   signals = (int)system_call5(SYS_signalfd4, -1, (long)&watched, SIGSET_BYTES, O_CLOEXEC | O_NONBLOCK, 0);
   must(signals, "enter-agent: signalfd");
