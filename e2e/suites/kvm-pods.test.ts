@@ -2,6 +2,7 @@
 // seconds to start where it is emulated, so each test asks several things of one.
 
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { existsSync, lstatSync, mkdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { join } from 'node:path';
@@ -20,6 +21,13 @@ import { suite } from '../lib/suite.ts';
 
 const FOREVER = 'trap "echo stopping; exit 0" TERM; echo up; while :; do sleep 1; done';
 const MINUTES = 4;
+
+// Of its own: the streams that it was started with may be sockets as well.
+function hasSocket(pid: number): boolean {
+  // Descriptors come and go meanwhile, which ls(1) does not mind.
+  const { stdout } = spawnSync('ls', ['-l', `/proc/${pid}/fd`], { encoding: 'utf8' });
+  return / (?:[3-9]|\d\d+) -> socket:/.test(stdout);
+}
 
 suite('pods in virtual machines', ['root', 'busybox', 'overlayfs'], (the) => {
   before(function () {
@@ -81,6 +89,10 @@ suite('pods in virtual machines', ['root', 'busybox', 'overlayfs'], (the) => {
     const pod = the.rkt.start(run(shellImage(the.rkt, FOREVER), `--uuid-file-save=${file}`));
     const uuid = await uuidOf(pod, file);
     await eventually('the pod runs', async () => (await the.rkt.status(uuid))['state'] === 'running');
+    const early = the.rkt.start(['enter', uuid, '/bin/sleep', '100']);
+    await eventually('it waits for the guest', () => hasSocket(early.pid));
+    early.kill('SIGINT');
+    expectStatus(await early.ended, 130);
     await the.rkt.ok(['enter', uuid, '/bin/sh', '-c', 'true'], { timeoutMs: 60_000 });
     const words = ['enter', uuid, '/bin/sh', '-c', 'cat; echo wrong >&2; exit 3'];
     const entered = expectStatus(await the.rkt.run(words, { input: 'hello\n', timeoutMs: 60_000 }), 3);

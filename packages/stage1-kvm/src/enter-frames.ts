@@ -32,17 +32,23 @@ export function frames(letter: string, bytes: Buffer): Buffer {
 
 /** Reads what comes from the guest; what comes before the nonce was for somebody else. */
 export class FrameReader {
+  readonly nonce: Buffer;
   #held: Buffer = Buffer.alloc(0);
-  #nonce: Buffer | undefined;
+  #begun = false;
 
   constructor(nonce: Buffer) {
-    this.#nonce = nonce;
+    this.nonce = nonce;
+  }
+
+  /** Whether the nonce has come. */
+  get begun(): boolean {
+    return this.#begun;
   }
 
   /** The frames that are whole now. */
   read(part: Buffer): Frame[] {
     this.#held = this.#held.length === 0 ? part : Buffer.concat([this.#held, part]);
-    if (this.#nonce !== undefined && !this.#findNonce(this.#nonce)) return [];
+    if (!this.#begun && !this.#findNonce()) return [];
     const found: Frame[] = [];
     while (this.#held.length >= HEADER_BYTES) {
       const end = HEADER_BYTES + this.#held.readUInt16LE(1);
@@ -56,12 +62,13 @@ export class FrameReader {
     return found;
   }
 
-  #findNonce(nonce: Buffer): boolean {
+  #findNonce(): boolean {
+    const { nonce } = this;
     const at = this.#held.indexOf(nonce);
+    this.#begun = at !== -1;
     this.#held = this.#held.subarray(
-      at === -1 ? Math.max(0, this.#held.length - nonce.length + 1) : at + nonce.length,
+      this.#begun ? at + nonce.length : Math.max(0, this.#held.length - nonce.length + 1),
     );
-    if (at !== -1) this.#nonce = undefined;
-    return at !== -1;
+    return this.#begun;
   }
 }

@@ -14,6 +14,7 @@ import { enterSocket } from './qemu-args.ts';
 
 /** How much of standard input the guest holds for a command that does not read it. */
 const WINDOW_BYTES = 65536;
+const NONCE_BYTES = 16;
 
 /** Signals that are handed on. */
 const SIGNALS = ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM', 'SIGUSR1', 'SIGUSR2'] as const;
@@ -21,8 +22,8 @@ const SIGNALS = ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM', 'SIGUSR1', 'SIGUSR2']
 /** What to relay. */
 export interface Relay {
   readonly slot: number;
-  /** Bytes that say what to run. */
-  readonly plan: Buffer;
+  /** Bytes that say what to run, asked for when the guest is there. */
+  readonly plan: () => Buffer;
   /** A person sits at both streams of this process. */
   readonly terminal: boolean;
 }
@@ -33,19 +34,36 @@ export async function relayStreams(
   { slot, plan, terminal }: Relay,
 ): Promise<number | undefined> {
   const socket = await connect(slot);
+  const reader = new FrameReader(randomBytes(NONCE_BYTES));
+  // A guest that is starting takes a while to answer: until then signals and ctrl-C end this process, as any other.
+  if (!(await answered(socket, reader))) return undefined;
   const settings = terminal ? kernel.makeTerminalRaw(0) : undefined;
-  const nonce = randomBytes(16);
   const stop = handOnEvents(socket, terminal);
   try {
-    socket.write(PADDING);
-    socket.write(Buffer.concat([frame('B', nonce), frames('P', plan), frame('R')]));
-    return await statusFrom(socket, nonce, giveInput(socket));
+    socket.write(Buffer.concat([frames('P', plan()), frame('R')]));
+    return await statusFrom(socket, reader, giveInput(socket));
   } finally {
     stop();
     process.stdin.pause();
     socket.destroy();
     if (settings !== undefined) kernel.setTerminal(0, settings);
   }
+}
+
+/** Calls the guest. False when the pod ends before it answers. */
+function answered(socket: Socket, reader: FrameReader): Promise<boolean> {
+  socket.write(PADDING);
+  socket.write(frame('B', reader.nonce));
+  return new Promise((resolve) => {
+    const ended = (): void => resolve(false);
+    const listen = (part: Buffer): void => {
+      reader.read(part);
+      if (!reader.begun) return;
+      socket.off('data', listen).off('close', ended);
+      resolve(true);
+    };
+    socket.on('data', listen).once('close', ended);
+  });
 }
 
 function connect(slot: number): Promise<Socket> {
@@ -113,10 +131,9 @@ function giveInput(socket: Socket): (taken: number) => void {
 
 function statusFrom(
   socket: Socket,
-  nonce: Buffer,
+  reader: FrameReader,
   onTaken: (taken: number) => void,
 ): Promise<number | undefined> {
-  const reader = new FrameReader(nonce);
   return new Promise((resolve) => {
     socket.once('close', () => resolve(undefined));
     socket.on('data', (part: Buffer) => {

@@ -55,15 +55,16 @@ export async function enter({ args, env, cwd }: EntryPointCall): Promise<number>
   const status = await relayStreams(kernel, {
     slot,
     terminal,
-    plan: encodePlan({
-      app: app.name,
-      executable,
-      argv: command,
-      environment,
-      noNewPrivileges: noNewPrivileges(app.app, 0, false),
-      filter: filter === undefined ? undefined : compileSeccomp(verdictsOf(filter)),
-      terminal: terminal ? { rows: process.stdout.rows, columns: process.stdout.columns } : undefined,
-    }),
+    plan: () =>
+      encodePlan({
+        app: app.name,
+        executable,
+        argv: command,
+        environment,
+        noNewPrivileges: noNewPrivileges(app.app, 0, false),
+        filter: filter === undefined ? undefined : compileSeccomp(verdictsOf(filter)),
+        terminal: terminal ? { rows: process.stdout.rows, columns: process.stdout.columns } : undefined,
+      }),
   });
   if (status !== undefined) return status;
   writeStderr('enter: the pod has ended\n');

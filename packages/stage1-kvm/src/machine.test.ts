@@ -127,11 +127,13 @@ describe('frames', () => {
     for (const step of [1, 2, 3, 7, all.length]) {
       const reader = new FrameReader(nonce);
       const found: string[] = [];
+      assert.equal(reader.begun, false);
       for (let at = 0; at < all.length; at += step) {
         for (const { letter, bytes } of reader.read(all.subarray(at, at + step)))
           found.push(letter + bytes.toString('latin1'));
       }
       assert.deepEqual(found, ['Oone', 'E', 'X\x07'], `${step} bytes at once`);
+      assert.equal(reader.begun, true);
     }
   });
 });
