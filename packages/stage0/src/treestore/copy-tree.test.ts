@@ -134,21 +134,52 @@ describe('copies of trees', () => {
     assert.equal(lstatSync(path.join(target, 'hole')).blocks, 0);
   });
 
-  it('have the owners and modes of their source, whatever a mask and a directory make of new files', async () => {
-    mkdirSync(path.join(source, 'of others'));
-    chownSync(path.join(source, 'of others'), 7, 8);
-    chmodSync(path.join(source, 'of others'), 0o2777);
-    fill(path.join(source, 'of others'));
-    fill(source);
-    chownSync(target, 0, 9);
-    chmodSync(target, 0o2755);
-    const mask = process.umask(0o077);
-    try {
-      await copy(openKernel(), { syncFollows: true });
-    } finally {
-      process.umask(mask);
-    }
-    assertSame();
+  describe('have the owners and modes of their source, whatever new files get from', () => {
+    beforeEach(() => {
+      const others = path.join(source, 'of others');
+      mkdirSync(path.join(others, 'below'), { recursive: true });
+      chownSync(others, 7, 8);
+      chmodSync(others, 0o2777);
+      for (const [index, directory] of [source, others, path.join(others, 'below')].entries()) {
+        fill(directory);
+        for (const mode of [0o000, 0o444, 0o600, 0o644, 0o666, 0o755, 0o777, 0o4755, 0o2755, 0o1644]) {
+          for (const group of [0, index]) {
+            const file = path.join(directory, `${mode.toString(8)}-${group}`);
+            writeFileSync(file, file);
+            chownSync(file, 0, group);
+            chmodSync(file, mode);
+          }
+        }
+      }
+    });
+
+    it('nothing', async () => {
+      const mask = process.umask(0);
+      await copy().finally(() => process.umask(mask));
+      assertSame();
+    });
+
+    it('a mask', async () => {
+      const mask = process.umask(0o077);
+      await copy(openKernel(), { syncFollows: true }).finally(() => process.umask(mask));
+      assertSame();
+    });
+
+    it('a group of their directory', async () => {
+      chownSync(target, 0, 1);
+      chmodSync(target, 0o2755);
+      await copy();
+      assertSame();
+    });
+
+    it('a list of their directory', async () => {
+      // acl(5) as the kernel keeps it: u::rw-, g::r--, o::---.
+      const entries = ['01000600ffffffff', '04000400ffffffff', '20000000ffffffff'];
+      const list = Buffer.from(`02000000${entries.join('')}`, 'hex');
+      openKernel().lsetXattr(target, 'system.posix_acl_default', list);
+      await copy();
+      assertSame();
+    });
   });
 
   it('are on their way to the disk where a sync follows, by processes that are waited for', async () => {

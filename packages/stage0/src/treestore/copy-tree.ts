@@ -10,6 +10,7 @@ import { relative } from 'node:path';
 
 import { hasCode } from '@rkt/diagnostics/rkt-error';
 import {
+  AT_EMPTY_PATH,
   AT_SYMLINK_NOFOLLOW,
   O_CREAT,
   O_DIRECTORY,
@@ -54,9 +55,12 @@ const LARGE_BYTES = 256 * 1024;
 /** Of smaller files it costs more to have each written than to leave them to the sync. */
 const WRITE_EARLY_BYTES = 64 * 1024;
 const PERMISSIONS = 0o7777;
+/** What open(2) may give a file that is then written; setuid bits would be lost. */
+const CREATED_PERMISSIONS = 0o777;
 // Unit of st_blocks.
 const STAT_BLOCK_BYTES = 512;
-const CREATE_FILE = { flags: O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o600 };
+const CREATE = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
+const CREATE_FILE = { flags: CREATE, mode: 0o600 };
 const OPEN_DIRECTORY = { flags: O_RDONLY | O_DIRECTORY | O_NOFOLLOW };
 
 /**
@@ -132,6 +136,8 @@ export class TreeCopy implements Disposable {
   readonly #target: number;
   /** The way from the target to the source. */
   readonly #wayBack: string;
+  /** What becomes of new files, by the mode they are made with. */
+  readonly #born = new Map<number, FileStatus>();
   /** Modes that would lock us out, kept for the end; root is never locked out. */
   readonly #closed: { readonly path: BytePath; readonly mode: number }[] = [];
 
@@ -250,10 +256,25 @@ export class TreeCopy implements Disposable {
 
   // A large one is made here, so that its directory does not change later; its content is for whoever has time.
   #file(parent: Roots, name: Buffer, path: BytePath, status: FileStatus): void {
-    const to = this.#kernel.openAt2(parent.to, name, CREATE_FILE);
-    if (status.sizeBytes < LARGE_BYTES) return this.#fill(parent, name, to, path, status);
-    closeSync(to);
-    this.work.add({ kind: 'file', path });
+    if (status.sizeBytes >= LARGE_BYTES) {
+      closeSync(this.#kernel.openAt2(parent.to, name, CREATE_FILE));
+      this.work.add({ kind: 'file', path });
+      return;
+    }
+    const mode = status.mode & CREATED_PERMISSIONS;
+    const to = this.#kernel.openAt2(parent.to, name, { flags: CREATE, mode });
+    this.#fill(parent, name, to, path, status, this.#bornAs(to, mode));
+  }
+
+  // Masks, groups and lists of directories and the file system have their say, but in all directories the same until
+  // these are done: all are made by us, below one.
+  #bornAs(fd: number, mode: number): FileStatus {
+    let born = this.#born.get(mode);
+    if (born === undefined) {
+      born = this.#kernel.statAt(fd, '', AT_EMPTY_PATH);
+      this.#born.set(mode, born);
+    }
+    return born;
   }
 
   #largeFile(path: BytePath): void {
@@ -266,14 +287,21 @@ export class TreeCopy implements Disposable {
   }
 
   // Closes `to`.
-  #fill(parent: Roots, name: Buffer, to: number, path: BytePath, status: FileStatus): void {
+  #fill(
+    parent: Roots,
+    name: Buffer,
+    to: number,
+    path: BytePath,
+    status: FileStatus,
+    born?: FileStatus,
+  ): void {
     let from: number | undefined;
     try {
       from = this.#kernel.openAt2(parent.from, name, { flags: O_RDONLY | O_NOFOLLOW });
       const hasHoles = status.blocks * STAT_BLOCK_BYTES < status.sizeBytes;
       this.#contents.copy({ from, to, sizeBytes: status.sizeBytes, hasHoles });
       this.bytes += status.sizeBytes;
-      this.#describe(from, to, path, status);
+      this.#describe(from, to, path, status, born);
       if (this.#options.syncFollows === true && status.sizeBytes >= WRITE_EARLY_BYTES)
         this.#contents.startWriting(to);
     } finally {
@@ -292,11 +320,13 @@ export class TreeCopy implements Disposable {
     this.#describe(from, to, path, { ...status, mode: status.mode | OWNER_ACCESS });
   }
 
-  // Writing and chown clear setuid bits and file capabilities, so the order is: owner, mode, attributes, time.
-  #describe(from: number, to: number, path: BytePath, status: FileStatus): void {
+  // Writing and chown clear setuid bits and file capabilities, so the order is: owner, mode, attributes, time. What the
+  // file was born with is left.
+  #describe(from: number, to: number, path: BytePath, status: FileStatus, born?: FileStatus): void {
     const { uid, gid } = this.#owner(path, status);
-    if (this.#options.privileged) fchownSync(to, uid, gid);
-    fchmodSync(to, status.mode & PERMISSIONS);
+    if (this.#options.privileged && (born?.uid !== uid || born.gid !== gid)) fchownSync(to, uid, gid);
+    const mode = status.mode & PERMISSIONS;
+    if (born === undefined || (born.mode & PERMISSIONS) !== mode) fchmodSync(to, mode);
     const names = this.#xattrNames(from);
     if (names.length > 0) {
       const xattrs = new Map(names.map((name) => [name, this.#kernel.fgetXattr(from, name)]));
