@@ -3,11 +3,12 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, realpathSync } from 'node:fs';
 
+import { hasCode } from '@rkt/diagnostics/rkt-error';
 import { inspectFiles, inspectManifest } from '@rkt/testkit/inspect';
 
 import { forEachFlavour, lines } from '../lib/flavours.ts';
 import { inspectImage, shellImage, writeImage } from '../lib/images.ts';
-import { sleep } from '../lib/process.ts';
+import { eventually } from '../lib/process.ts';
 import { requires } from '../lib/requires.ts';
 import { expectStatus, UUID_PATTERN } from '../lib/rkt.ts';
 import { suite } from '../lib/suite.ts';
@@ -221,14 +222,6 @@ suite('run', ['root', 'busybox'], (the) => {
     it('keeps no process of its own beside the pod', async () => {
       const running = the.rkt.start(flavour.run(image, '--', '--print-msg=up', '--sleep=100'));
       await running.waitFor(/\bup\r?$/m);
-      const children = (pid: number): number[] =>
-        readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
-          .split(' ')
-          .filter((each) => each !== '')
-          .map(Number);
-      const all = (pid: number): number[] => [pid, ...children(pid).flatMap(all)];
-      await sleep(300);
-      const names = all(running.pid).map((pid) => readFileSync(`/proc/${pid}/comm`, 'utf8').trim());
       const known = [
         'systemd-nspawn',
         'systemd',
@@ -239,10 +232,9 @@ suite('run', ['root', 'busybox'], (the) => {
         'sleep',
         'sh',
       ];
-      assert.deepEqual(
-        names.filter((name) => !known.includes(name) && !name.startsWith('ld-linux')),
-        [],
-        names.join(),
+      // Programs of the start may still be ending.
+      await eventually('all that is left is of the pod', () =>
+        namesBelow(running.pid)?.every((name) => known.includes(name) || name.startsWith('ld-linux')),
       );
       running.kill('SIGKILL');
     });
@@ -317,3 +309,16 @@ suite('run', ['root', 'busybox'], (the) => {
         .then(() => undefined));
   });
 });
+
+/** What a process and its descendants are called; undefined when one has ended meanwhile. */
+function namesBelow(pid: number): string[] | undefined {
+  try {
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean);
+    const below = children.map((child) => namesBelow(Number(child)));
+    if (below.includes(undefined)) return undefined;
+    return [readFileSync(`/proc/${pid}/comm`, 'utf8').trim(), ...below.flatMap((names) => names ?? [])];
+  } catch (error) {
+    if (!hasCode(error, 'ENOENT') && !hasCode(error, 'ESRCH')) throw error;
+    return undefined;
+  }
+}
