@@ -31,7 +31,7 @@ export class Sandbox {
   /** Starts one and waits until apps can be added. */
   static async start(rkt: Rkt, flags: readonly string[]): Promise<Sandbox> {
     const file = rkt.tmp.join(`sandbox-${process.hrtime.bigint()}`);
-    const options = { timeoutMs: 300_000 };
+    const options = { timeoutMs: 1_800_000 };
     const running = rkt.start([INSECURE, 'app', 'sandbox', `--uuid-file-save=${file}`, ...flags], options);
     const uuid = await uuidOf(running, file);
     await rkt.ok(['status', '--wait-ready=30s', uuid]);
