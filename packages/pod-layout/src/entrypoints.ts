@@ -132,7 +132,7 @@ export function interfaceVersion(annotations: readonly Annotation[] | undefined)
 
 /** Whether this stage1 reads the pod's registration with the metadata service from the pod directory. */
 export function readsMdsRegistration(annotations: readonly Annotation[] | undefined): boolean {
-  return annotations?.some(({ name, value }) => name === MDS_FILE_ANNOTATION && value === 'true') ?? false;
+  return isTrue(annotations, MDS_FILE_ANNOTATION);
 }
 
 /** What only the host runs of this stage1: paths in its root, without the first slash. */

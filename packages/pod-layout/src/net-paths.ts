@@ -1,8 +1,7 @@
 // Names of the network side of a pod: configurations, plugins, namespaces, and what gc reads (contract stage1 1.7, 5).
 // Pure.
 
-import { netDir } from './pod-paths.ts';
-import type { PodDir } from './pod-paths.ts';
+import { netDir, type PodDir, STAGE1_ROOTFS_HERE } from './pod-paths.ts';
 
 /** Where names of network namespaces live, for rkt and for ip-netns(8) alike. */
 export const NETNS_DIR = '/var/run/netns';
@@ -11,7 +10,7 @@ export const NET_CONF_SUBDIR = 'net.d';
 /** Where the host, and stage1 in its root, keep CNI plugins. */
 export const PLUGIN_DIR = '/usr/lib/rkt/plugins/net';
 /** {@link PLUGIN_DIR} of the pod's stage1, relative to the pod directory, as CNI_PATH and net-info.json name it. */
-export const STAGE1_PLUGIN_DIR: string = `stage1/rootfs${PLUGIN_DIR}`;
+export const STAGE1_PLUGIN_DIR: string = `${STAGE1_ROOTFS_HERE}${PLUGIN_DIR}`;
 /** Programs that plugins call, one directory per packet filter of the kernel, inside stage1. */
 export const FILTER_TOOLS_DIR = '/usr/lib/rkt/plugins';
 /** Local configuration directory when stage0 names none. */

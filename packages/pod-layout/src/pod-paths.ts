@@ -37,7 +37,9 @@ export const podMutationLock = (pod: PodDir): string => `${pod}/pod.lck`;
 export const podCreatedMark = (pod: PodDir): string => `${pod}/pod-created`;
 export const stage1Dir = (pod: PodDir): string => `${pod}/stage1`;
 export const stage1ManifestFile = (pod: PodDir): string => `${pod}/stage1/manifest`;
-export const stage1Rootfs = (pod: PodDir): Stage1Root => stage1Root(`${pod}/stage1/rootfs`);
+/** stage1's root, relative to the pod directory, for programs that have that as their working directory. */
+export const STAGE1_ROOTFS_HERE = 'stage1/rootfs';
+export const stage1Rootfs = (pod: PodDir): Stage1Root => stage1Root(`${pod}/${STAGE1_ROOTFS_HERE}`);
 export const stage1TreeIdFile = (pod: PodDir): string => `${pod}/stage1TreeStoreID`;
 export const appsInfoDir = (pod: PodDir): string => `${pod}/appsinfo`;
 export const appInfoDir = (pod: PodDir, app: AppName): string => `${pod}/appsinfo/${app}`;

@@ -1,6 +1,6 @@
 // The command line of qemu. Names are relative to the pod directory, its working directory. Pure.
 
-import { virtualMachineFile } from '@rkt/pod-layout/pod-paths';
+import { STAGE1_ROOTFS_HERE, virtualMachineFile } from '@rkt/pod-layout/pod-paths';
 
 import type { Accelerator } from './accelerator.ts';
 import type { MachineSize } from './machine-size.ts';
@@ -32,7 +32,7 @@ export const enterSocket = (slot: number): string => virtualMachineFile(`enter${
 export const enterSlotDir = (slot: number): string => virtualMachineFile(`slot${slot}`);
 
 /** In stage1's root; tools/build-stage1/guest.ts puts them there. */
-const GUEST = 'stage1/rootfs/usr/lib/rkt/guest';
+const GUEST = `${STAGE1_ROOTFS_HERE}/usr/lib/rkt/guest`;
 
 /** The words of the command line, without the program. */
 export function qemuArguments(plan: QemuPlan): string[] {

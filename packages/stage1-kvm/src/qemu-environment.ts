@@ -2,7 +2,7 @@
 
 import { quote } from '@rkt/diagnostics/quote';
 import { RKT_KVM_BOOT_SECONDS } from '@rkt/pod-layout/environment';
-import { virtualMachineFile } from '@rkt/pod-layout/pod-paths';
+import { STAGE1_ROOTFS_HERE, virtualMachineFile } from '@rkt/pod-layout/pod-paths';
 import { POD_EXIT } from '@rkt/pod-layout/stage1-paths';
 
 import { KvmError } from './errors.ts';
@@ -36,7 +36,7 @@ export function qemuEnvironment({
   return {
     PATH: path,
     LD_PRELOAD: hostLibrary('vm-exit'),
-    RKT_VM_EXIT: `stage1/rootfs${POD_EXIT}`,
+    RKT_VM_EXIT: `${STAGE1_ROOTFS_HERE}${POD_EXIT}`,
     RKT_VM_CONSOLE: virtualMachineFile('console'),
     RKT_VM_MONITOR: String(monitor),
     RKT_VM_LETTERS: String(letters),

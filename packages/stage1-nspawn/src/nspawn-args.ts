@@ -6,6 +6,7 @@ import {
   RKT_SELINUX_CONTEXT,
   RKT_SELINUX_MOUNT_CONTEXT,
 } from '@rkt/pod-layout/environment';
+import { STAGE1_ROOTFS_HERE } from '@rkt/pod-layout/pod-paths';
 import { nspawnBind } from '@rkt/stage1-base/mounts';
 import type { HostFile } from '@rkt/stage1-base/resolv-hosts';
 import type { AppPlan } from '@rkt/stage1-systemd/host/app-plan';
@@ -13,9 +14,7 @@ import { type LimitDirective, nspawnRlimit } from '@rkt/stage1-systemd/host/reso
 
 import type { HostManager } from './machined.ts';
 
-/** stage1's root as seen from the pod directory, which is nspawn's working directory. */
-const ROOT = 'stage1/rootfs';
-const LIBRARIES = `${ROOT}/usr/lib/x86_64-linux-gnu`;
+const LIBRARIES = `${STAGE1_ROOTFS_HERE}/usr/lib/x86_64-linux-gnu`;
 
 /** The image's own loader: nothing of the host is needed to run nspawn. */
 export const LOADER: string = `${LIBRARIES}/ld-linux-x86-64.so.2`;
@@ -51,7 +50,7 @@ export function nspawnCommand(plan: NspawnPlan): string[] {
     `${LIBRARIES}:${LIBRARIES}/systemd`,
     '--argv0',
     'systemd-nspawn',
-    `${ROOT}/usr/bin/systemd-nspawn`,
+    `${STAGE1_ROOTFS_HERE}/usr/bin/systemd-nspawn`,
     '--boot',
     '--notify-ready=yes',
     ...given('-Z', plan.selinuxProcess),
@@ -67,7 +66,7 @@ export function nspawnCommand(plan: NspawnPlan): string[] {
     ...given('--private-users=', plan.privateUsers),
     `--uuid=${uuid}`,
     `--machine=rkt-${uuid}`,
-    `--directory=${ROOT}`,
+    `--directory=${STAGE1_ROOTFS_HERE}`,
     ...plan.limits.map(nspawnRlimit),
     ...plan.hostFiles.map((file) => nspawnBind({ ...file, readOnly: true, recursive: false })),
     ...plan.apps.flatMap(appArguments),
