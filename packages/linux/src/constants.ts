@@ -140,6 +140,7 @@ export const RLIM_INFINITY = 0xffff_ffff_ffff_ffffn;
 // signal(7); those that node ignores or blocks, or that we send
 export const SIGKILL = 9;
 export const SIGUSR1 = 10;
+export const SIGUSR2 = 12;
 export const SIGPIPE = 13;
 export const SIGTERM = 15;
 export const SIGXFSZ = 25;

@@ -6,6 +6,7 @@ import { spawn } from 'node:child_process';
 import { closeSync, existsSync, openSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 
+import { SIGUSR2 } from '@rkt/linux/constants';
 import type { Kernel } from '@rkt/linux/kernel';
 import { type PodDir, virtualMachineFile } from '@rkt/pod-layout/pod-paths';
 
@@ -15,7 +16,6 @@ import { hostLibrary } from './host-library.ts';
 /** Where distributions put it: Debian 12 with qemu, others by itself. */
 const PROGRAMS: readonly string[] = ['/usr/lib/qemu/virtiofsd', '/usr/libexec/virtiofsd'];
 
-const SIGUSR2 = 12;
 const LISTEN_FD = 3;
 const STDERR_FD = 2;
 

@@ -2,7 +2,7 @@
 // Read-only is made so here, on the host's side of the machine: whoever breaks the guest's kernel still cannot write
 // what is not his, above all not the entry points that the host executes from this root. Runs in the run entry point.
 
-import { existsSync, lstatSync, mkdirSync } from 'node:fs';
+import { closeSync, existsSync, lstatSync, mkdirSync } from 'node:fs';
 
 import { quote } from '@rkt/diagnostics/quote';
 import {
@@ -27,7 +27,6 @@ import { JOURNAL_DIR, onHost, RKT_DIR } from '@rkt/pod-layout/stage1-paths';
 import type { HostFile } from '@rkt/stage1-base/resolv-hosts';
 import { RootWriter } from '@rkt/stage1-base/write-in-root';
 import type { AppPlan } from '@rkt/stage1-systemd/host/app-plan';
-import { closeSync } from 'node:fs';
 
 import { KvmError } from './errors.ts';
 
