@@ -3,8 +3,8 @@
 // copy`: `docker://HOST/NAME:TAG`, `--dest-creds=USER:PASSWORD`, ... Runs on the developer's machine.
 //
 // The root is one layer. The manifest is of a type of its own; what it says to stage0 travels as labels of the same names,
-// which become annotations again when an image of this type, and no other, is converted; see docs/decisions/0055-stage1-from-registries.md. The same image and the same
-// version of node give the same digest.
+// which become annotations again when an image of this type, and no other, is converted (docs/decisions/0055). The same
+// image and the same version of node give the same digest.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';

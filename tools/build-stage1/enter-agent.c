@@ -517,8 +517,7 @@ static void serve(int number) {
   }
   changes = (int)system_call(SYS_epoll_create1, O_CLOEXEC, 0, 0);
   must(changes, "enter-agent: epoll_create1");
-  /* struct epoll_event: 4 bytes of events, 8 of data. */
-  /* That a caller is there makes nothing to read, but room to write. */
+  /* struct epoll_event: 4 bytes of events, 8 of data. That a caller is there makes nothing to read, but room to write. */
   event[0] = EPOLLIN | EPOLLOUT | EPOLLET;
   must(system_call5(SYS_epoll_ctl, changes, EPOLL_CTL_ADD, port, (long)event, 0), "enter-agent: epoll_ctl");
   signals = (int)system_call5(SYS_signalfd4, -1, (long)&watched, SIGSET_BYTES, O_CLOEXEC | O_NONBLOCK, 0);

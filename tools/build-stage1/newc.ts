@@ -11,7 +11,6 @@ export type NewcEntry = { readonly name: string; readonly mode: number } & (
 
 const MAGIC = '070701';
 const TRAILER = 'TRAILER!!!';
-const FIELDS = 13;
 
 /** st_mode of inode(7). */
 const TYPE_BITS = { directory: 0o040000, file: 0o100000, symlink: 0o120000, device: 0o020000 } as const;
@@ -56,7 +55,7 @@ function member(
   const path = Buffer.from(`${name}\0`);
   // Inode, mode, uid, gid, links, mtime, size, device, device of a node, length of the name, checksum.
   const numbers = [inode, mode, 0, 0, links, mtime, content.length, 0, 0, major, minor, path.length, 0];
-  if (numbers.length !== FIELDS || numbers.some((number) => number < 0 || number > 0xffff_ffff)) {
+  if (numbers.some((number) => number < 0 || number > 0xffff_ffff)) {
     throw new Error(`${name}: a number does not fit into eight hexadecimal digits`);
   }
   const header = Buffer.from(MAGIC + numbers.map((number) => number.toString(16).padStart(8, '0')).join(''));

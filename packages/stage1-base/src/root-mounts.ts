@@ -1,6 +1,6 @@
 // Makes mounts in the root of an app that is a process of the host, in a mount namespace of the pod's own: they end with
-// the pod's last process, and the host's table never shows them. Runs in the run entry point. Synchronous: after unshare the threads of the event
-// loop stay behind in the host's namespace.
+// the pod's last process, and the host's table never shows them. Runs in the run entry point. Synchronous: after unshare
+// the threads of the event loop stay behind in the host's namespace.
 //
 // Sources and targets are opened first and mounted by descriptor, so that nobody can put a symlink in their place
 // between the check and the mount.

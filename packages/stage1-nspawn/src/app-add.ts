@@ -11,20 +11,20 @@ import { openKernel } from '@rkt/linux/libc';
 import { parseAppArguments } from '@rkt/pod-layout/crossing';
 import { mayBeUnlimited } from '@rkt/pod-layout/entrypoints';
 import { podDir } from '@rkt/pod-layout/pod-paths';
+import type { EntryPointCall } from '@rkt/stage1-base/entry-point';
 import { findPodCgroup, ownHierarchies } from '@rkt/stage1-base/pod-cgroup';
 import { runningMetadataUrl } from '@rkt/stage1-base/metadata';
 import { loadPodQuickly } from '@rkt/stage1-base/quick-load-pod';
+import { runtimeOptions } from '@rkt/stage1-base/runtime-options';
 import { readsConsole } from '@rkt/stage1-systemd/host/io-modes';
+import { diagnoseStart, planApps } from '@rkt/stage1-systemd/host/plan-apps';
 import { currentLimits } from '@rkt/stage1-systemd/host/resource-limits';
 import { writeApps } from '@rkt/stage1-systemd/host/write-pod';
 
 import { attachMounts, detachMounts } from './app-mounts.ts';
 import { cgroupAbilities } from './cgroup-abilities.ts';
-import type { EntryPointCall } from '@rkt/stage1-base/entry-point';
 import { NspawnError } from './errors.ts';
 import { enterPod, tellSystemd } from './in-pod.ts';
-import { diagnoseStart, planApps } from '@rkt/stage1-systemd/host/plan-apps';
-import { runtimeOptions } from '@rkt/stage1-base/runtime-options';
 
 /** Adds the app, not started. @throws RktError, naming the app's user, program, volume or isolator */
 export async function appAdd({ args, env, cwd }: EntryPointCall): Promise<number> {

@@ -6,11 +6,11 @@ import { openKernel } from '@rkt/linux/libc';
 import { parseAppArguments } from '@rkt/pod-layout/crossing';
 import { podDir, stage1Root } from '@rkt/pod-layout/pod-paths';
 import { appRootfsIn } from '@rkt/pod-layout/stage1-paths';
+import type { EntryPointCall } from '@rkt/stage1-base/entry-point';
 import { appUnitName } from '@rkt/stage1-systemd/host/app-unit';
 import { deleteAppFiles } from '@rkt/stage1-systemd/host/write-pod';
 
 import { detachFromPod } from './app-mounts.ts';
-import type { EntryPointCall } from '@rkt/stage1-base/entry-point';
 import { NspawnError } from './errors.ts';
 import { askSystemd, enterPod, tellSystemd } from './in-pod.ts';
 

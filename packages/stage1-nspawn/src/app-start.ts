@@ -5,9 +5,9 @@ import { quote } from '@rkt/diagnostics/quote';
 import { openKernel } from '@rkt/linux/libc';
 import { EXIT_NO_SUCH_UNIT, parseAppArguments } from '@rkt/pod-layout/crossing';
 import { podDir } from '@rkt/pod-layout/pod-paths';
+import type { EntryPointCall } from '@rkt/stage1-base/entry-point';
 import { appUnitName } from '@rkt/stage1-systemd/host/app-unit';
 
-import type { EntryPointCall } from '@rkt/stage1-base/entry-point';
 import { askSystemd, enterPod, tellSystemd } from './in-pod.ts';
 
 const EXIT_START_FAILED = 1;

@@ -21,21 +21,21 @@ import { appEnvironment, environmentValue } from '@rkt/stage1-base/app-env';
 import { boundingSet } from '@rkt/stage1-base/capabilities';
 import { lookUpProgram } from '@rkt/stage1-base/find-exec';
 import type { RuntimeConfig } from '@rkt/pod-layout/runtime-config';
+import type { EntryPointCall } from '@rkt/stage1-base/entry-point';
 import { appNamed, type LoadedApp } from '@rkt/stage1-base/pod';
 import { loadPodQuickly } from '@rkt/stage1-base/quick-load-pod';
 import { runningMetadataUrl } from '@rkt/stage1-base/metadata';
+import { runtimeOptions } from '@rkt/stage1-base/runtime-options';
 import { noNewPrivileges, seccompFilter, verdictsOf } from '@rkt/stage1-base/seccomp';
 import { compileSeccomp } from '@rkt/stage1-base/seccomp-program';
 import { diagnoseExecutable } from '@rkt/stage2/diagnose';
 
 import { findAppProcess, findPodInit } from './app-process.ts';
 import { type ConfinePlan, encodePlan, sealedFile } from './confine-plan.ts';
-import type { EntryPointCall } from '@rkt/stage1-base/entry-point';
 import { NspawnError } from './errors.ts';
 import { joinCgroupsOf } from './join-cgroups.ts';
 import { joinNamespaces } from './join-namespaces.ts';
 import { podFilterProgram } from './pod-filter.ts';
-import { runtimeOptions } from '@rkt/stage1-base/runtime-options';
 
 /** systemd's exit status for a program that cannot be executed. */
 const EXIT_EXEC = 203;

@@ -9,9 +9,9 @@ import { closeSync } from 'node:fs';
 import type { Kernel } from '@rkt/linux/kernel';
 import { RKT_STAGE1_ENTERPID } from '@rkt/pod-layout/environment';
 import type { PodDir } from '@rkt/pod-layout/pod-paths';
+import type { EntryPointCall } from '@rkt/stage1-base/entry-point';
 
 import { findPodInit } from './app-process.ts';
-import type { EntryPointCall } from '@rkt/stage1-base/entry-point';
 import { NspawnError } from './errors.ts';
 import { joinNamespaces } from './join-namespaces.ts';
 

@@ -11,11 +11,11 @@ import type { Kernel } from '@rkt/linux/kernel';
 import { openKernel } from '@rkt/linux/libc';
 import { podDir } from '@rkt/pod-layout/pod-paths';
 import { parseStopArguments } from '@rkt/stage1-base/arguments';
+import type { EntryPointCall } from '@rkt/stage1-base/entry-point';
 import { openMember } from '@rkt/stage1-base/member-process';
 import { childrenOf, readPpid } from '@rkt/stage1-base/pids';
 import { findPodCgroup, killPod, podPids } from '@rkt/stage1-base/pod-cgroup';
 
-import type { EntryPointCall } from '@rkt/stage1-base/entry-point';
 import { NspawnError } from './errors.ts';
 
 /**

@@ -117,9 +117,7 @@ export class TreeStore {
     await maker.copyInto({ id, key }, directory, how, second);
   }
 
-  /**
-   * Copies the root of a rendered tree, for pods without overlay. `target` is made when it is missing.
-   */
+  /** Copies the root of a rendered tree, for pods without overlay. `target` is made when it is missing. */
   async copyRootfs(id: string, target: string, how: RootCopy = {}, second?: SecondThread): Promise<void> {
     await (await this.#maker()).copy(this.rootfs(id), target, how, second);
   }
