@@ -9,13 +9,12 @@ import { REPOSITORY } from './environment.ts';
 /** Of the release before stage1 images were published on their own: interface versions 6 (nspawn) and 5 (fly). */
 const OLDER_COMMIT = '43c3f388cc00978c6eb5b1080aa8ac90a317e82c';
 
-/** Of flavours that are younger than that: the first commit in which they could do what they can. */
-const FIRST_COMMITS: Readonly<Record<string, string>> = {
-  kvm: '5d045df83ccc0b2cd370393b599c569c553cb260',
-  example: '342d73ad88da7ae64e9b12525b3681b64ce076a2',
-};
+/** Of flavours that are younger than that: a commit in which they could do what they can. */
+const YOUNGER_COMMIT = '5547e80bdfa02b49bb129e6b420251129b3c1e09';
+const YOUNGER_FLAVOURS: readonly string[] = ['kvm', 'example'];
 
-const commitOf = (flavour: string): string => FIRST_COMMITS[flavour] ?? OLDER_COMMIT;
+const commitOf = (flavour: string): string =>
+  YOUNGER_FLAVOURS.includes(flavour) ? YOUNGER_COMMIT : OLDER_COMMIT;
 
 /** Why the image of a flavour cannot be built here, or undefined. */
 export function olderStage1Reason(flavour: string): string | undefined {
