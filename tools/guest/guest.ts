@@ -1,6 +1,6 @@
 // The step `guest` of `npm test`: boots the guest and runs suites in it, and boots it once more with SELinux for what needs
 // that. With words, it runs those in the guest's shell instead, where this repository is /rkt:
-// `node --conditions=@rkt/source tools/guest/guest.ts systemctl status`.
+// `npx node --conditions=@rkt/source tools/guest/guest.ts systemctl status`.
 import { runTool, workspaceRoot } from '../workspace.ts';
 import { guestImage, imageReason } from './image.ts';
 import { Machine } from './machine.ts';
