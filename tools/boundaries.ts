@@ -1,5 +1,5 @@
 // Guards the arrows between packages: who imports whom, by the tags in each package.json. Runs as a mocha test
-// (boundaries.test.ts), and alone: `node --conditions=@rkt/source tools/boundaries.ts`.
+// (boundaries.test.ts), and alone: `npx node --conditions=@rkt/source tools/boundaries.ts`.
 import fs from 'node:fs';
 import path from 'node:path';
 import {
