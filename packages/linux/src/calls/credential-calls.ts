@@ -2,7 +2,7 @@
 // all threads; capabilities and prctl belong to the calling thread only. Runs wherever the kernel is opened.
 
 import { KernelError } from '../errno.ts';
-import { addressOf, check, lastErrno, lazySymbol } from '../ffi.ts';
+import { addressOf, check, int, lastErrno, lazySymbol } from '../ffi.ts';
 import type { CredentialCalls } from '../kernel.ts';
 
 const EINVAL = 22;
@@ -24,15 +24,15 @@ const PR_CAP_AMBIENT_CLEAR_ALL = 4;
 /** sizeof(struct sock_filter). */
 const SOCK_FILTER_BYTES = 8;
 
-const setgroups = lazySymbol('setgroups', { arguments: ['u64', 'pointer'], return: 'i32' });
-const setresgid = lazySymbol('setresgid', { arguments: ['u32', 'u32', 'u32'], return: 'i32' });
-const setresuid = lazySymbol('setresuid', { arguments: ['u32', 'u32', 'u32'], return: 'i32' });
-const capget = lazySymbol('capget', { arguments: ['pointer', 'pointer'], return: 'i32' });
-const capset = lazySymbol('capset', { arguments: ['pointer', 'pointer'], return: 'i32' });
-const prctlSymbol = lazySymbol('prctl', { arguments: ['i32', 'u64', 'u64', 'u64', 'u64'], return: 'i32' });
+const setgroups = lazySymbol('setgroups', 2);
+const setresgid = lazySymbol('setresgid', 3);
+const setresuid = lazySymbol('setresuid', 3);
+const capget = lazySymbol('capget', 2);
+const capset = lazySymbol('capset', 2);
+const prctlSymbol = lazySymbol('prctl', 5);
 
 function prctl(option: number, argument = 0, second = 0): number {
-  return prctlSymbol()(option, BigInt(argument), BigInt(second), 0n, 0n);
+  return prctlSymbol()(int(option), int(argument), int(second), 0n, 0n);
 }
 
 // struct __user_cap_header_struct: _LINUX_CAPABILITY_VERSION_3, pid 0.
@@ -57,13 +57,13 @@ export const credentialCalls: CredentialCalls = {
   setGroups(gids) {
     // A zero-length view has no address to speak of; libc does not look at it.
     const list = Uint32Array.from(gids.length === 0 ? [0] : gids);
-    check(setgroups()(BigInt(gids.length), list), 'setgroups');
+    check(setgroups()(int(gids.length), list), 'setgroups');
   },
   setResGid(real, effective, saved) {
-    check(setresgid()(real >>> 0, effective >>> 0, saved >>> 0), 'setresgid');
+    check(setresgid()(int(real), int(effective), int(saved)), 'setresgid');
   },
   setResUid(real, effective, saved) {
-    check(setresuid()(real >>> 0, effective >>> 0, saved >>> 0), 'setresuid');
+    check(setresuid()(int(real), int(effective), int(saved)), 'setresuid');
   },
   capGet() {
     const data = new Uint32Array(6);
@@ -109,7 +109,7 @@ export const credentialCalls: CredentialCalls = {
     header.writeUInt16LE(program.length / SOCK_FILTER_BYTES, 0);
     header.writeBigUInt64LE(addressOf(program), 8);
     check(
-      prctlSymbol()(PR_SET_SECCOMP, BigInt(SECCOMP_MODE_FILTER), addressOf(header), 0n, 0n),
+      prctlSymbol()(int(PR_SET_SECCOMP), int(SECCOMP_MODE_FILTER), header, 0n, 0n),
       'prctl PR_SET_SECCOMP',
     );
   },

@@ -3,17 +3,17 @@
 import { closeSync, openSync } from 'node:fs';
 
 import { O_CLOEXEC, O_NONBLOCK } from '../constants.ts';
-import { check, lazySymbol } from '../ffi.ts';
+import { check, int, lazySymbol } from '../ffi.ts';
 import type { DescriptorCalls } from '../kernel.ts';
 
-const pipe2 = lazySymbol('pipe2', { arguments: ['pointer', 'i32'], return: 'i32' });
-const socketpair = lazySymbol('socketpair', { arguments: ['i32', 'i32', 'i32', 'pointer'], return: 'i32' });
-const fcntl = lazySymbol('fcntl', { arguments: ['i32', 'i32', 'i32'], return: 'i32' });
-const ioctl = lazySymbol('ioctl', { arguments: ['i32', 'u64', 'pointer'], return: 'i32' });
+const pipe2 = lazySymbol('pipe2', 2);
+const socketpair = lazySymbol('socketpair', 4);
+const fcntl = lazySymbol('fcntl', 3);
+const ioctl = lazySymbol('ioctl', 3);
 
 const O_ASYNC = 0o20000;
-const [AF_UNIX, SOCK_STREAM, SOCK_CLOEXEC] = [1, 1, 0o2000000];
-const [F_SETFL, F_SETOWN, F_SETSIG] = [4, 8, 10];
+const [AF_UNIX, SOCK_STREAM, SOCK_CLOEXEC] = [1n, 1n, 0o2000000n];
+const [F_SETFL, F_SETOWN, F_SETSIG] = [4n, 8n, 10n];
 
 // linux/if_tun.h, and struct ifreq of netdevice(7): a name of 16 bytes, then flags.
 const TUN_DEVICE = '/dev/net/tun';
@@ -36,23 +36,23 @@ const NAME_BYTES = 16;
 /** The descriptor calls of the real kernel. */
 export const descriptorCalls: DescriptorCalls = {
   pipe() {
-    const [read, write] = pair((fds) => check(pipe2()(fds, O_CLOEXEC), 'pipe2'));
+    const [read, write] = pair((fds) => check(pipe2()(fds, int(O_CLOEXEC)), 'pipe2'));
     return { read, write };
   },
   socketPair() {
-    return pair((fds) => check(socketpair()(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 'socketpair'));
+    return pair((fds) => check(socketpair()(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0n, fds), 'socketpair'));
   },
   signalOnInput(fd, pid, signal) {
-    check(fcntl()(fd, F_SETOWN, pid), 'fcntl');
-    check(fcntl()(fd, F_SETSIG, signal), 'fcntl');
-    check(fcntl()(fd, F_SETFL, O_ASYNC | O_NONBLOCK), 'fcntl');
+    check(fcntl()(int(fd), F_SETOWN, int(pid)), 'fcntl');
+    check(fcntl()(int(fd), F_SETSIG, int(signal)), 'fcntl');
+    check(fcntl()(int(fd), F_SETFL, int(O_ASYNC | O_NONBLOCK)), 'fcntl');
   },
   setBlocking(fd) {
-    check(fcntl()(fd, F_SETFL, 0), 'fcntl');
+    check(fcntl()(int(fd), F_SETFL, 0n), 'fcntl');
   },
   makeTerminalRaw(fd) {
     const before = Buffer.alloc(TERMIOS_BYTES);
-    check(ioctl()(fd, TCGETS, before), 'ioctl', 'TCGETS');
+    check(ioctl()(int(fd), TCGETS, before), 'ioctl', 'TCGETS');
     const raw = Buffer.from(before);
     for (const word of ['input', 'output', 'control', 'local'] as const) {
       const offset = FLAG_WORDS[word];
@@ -61,11 +61,11 @@ export const descriptorCalls: DescriptorCalls = {
     raw.writeUInt32LE(raw.readUInt32LE(FLAG_WORDS.control) | CS8, FLAG_WORDS.control);
     raw[CHARACTERS + VMIN] = 1;
     raw[CHARACTERS + VTIME] = 0;
-    check(ioctl()(fd, TCSETS, raw), 'ioctl', 'TCSETS');
+    check(ioctl()(int(fd), TCSETS, raw), 'ioctl', 'TCSETS');
     return before;
   },
   setTerminal(fd, settings) {
-    check(ioctl()(fd, TCSETS, settings), 'ioctl', 'TCSETS');
+    check(ioctl()(int(fd), TCSETS, settings), 'ioctl', 'TCSETS');
   },
   openTap(name) {
     const fd = openSync(TUN_DEVICE, 'r+');
@@ -73,7 +73,7 @@ export const descriptorCalls: DescriptorCalls = {
     request.write(name, 0, NAME_BYTES - 1, 'latin1');
     request.writeUInt16LE(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR, NAME_BYTES);
     try {
-      check(ioctl()(fd, TUNSETIFF, request), 'ioctl', name);
+      check(ioctl()(int(fd), TUNSETIFF, request), 'ioctl', name);
       raise(request);
     } catch (error) {
       closeSync(fd);
@@ -86,11 +86,11 @@ export const descriptorCalls: DescriptorCalls = {
 // Devices are told of their flags through a socket of any kind.
 function raise(request: Buffer): void {
   const sockets = pair((fds) =>
-    check(socketpair()(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 'socketpair'),
+    check(socketpair()(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0n, fds), 'socketpair'),
   );
   try {
     request.writeUInt16LE(IFF_UP, NAME_BYTES);
-    check(ioctl()(sockets[0], SIOCSIFFLAGS, request), 'ioctl', 'SIOCSIFFLAGS');
+    check(ioctl()(int(sockets[0]), SIOCSIFFLAGS, request), 'ioctl', 'SIOCSIFFLAGS');
   } finally {
     sockets.forEach((fd) => closeSync(fd));
   }

@@ -9,11 +9,14 @@ import {
   check,
   checkTwo,
   firstPath,
+  int,
   lastErrno,
   lazySymbol,
-  lazySyscall,
+  lazyWideSymbol,
+  Scratch,
   secondPath,
   syscallNumber,
+  systemCall,
 } from '../ffi.ts';
 import type { DirectoryEntry, FileCalls, FileStatus, FileTime } from '../kernel.ts';
 
@@ -26,78 +29,55 @@ const ENOSYS = 38;
 const SYS_CLOSE_RANGE = 436n;
 const SYS_OPENAT2 = 437n;
 const SYS_FCHMODAT2 = 452n;
+/** The highest number that a descriptor can have. */
+const LAST_FD = 0xffff_ffffn;
 
-const closeRange = lazySyscall({ arguments: ['i64', 'u32', 'u32', 'u32'], return: 'i32' });
-const openat2 = lazySyscall({ arguments: ['i64', 'i32', 'pointer', 'pointer', 'u64'], return: 'i32' });
-const fchmodat2 = lazySyscall({ arguments: ['i64', 'i32', 'pointer', 'u32', 'u32'], return: 'i32' });
-// glibc exports mknodat since 2.33 and getdents64 since 2.30 only.
-const mknodat = lazySyscall({ arguments: ['i64', 'i32', 'pointer', 'u32', 'u32'], return: 'i32' });
-const getdents64 = lazySyscall({ arguments: ['i64', 'i32', 'pointer', 'u64'], return: 'i32' });
-const inotifyInit = lazySymbol('inotify_init1', { arguments: ['i32'], return: 'i32' });
-const dup2 = lazySymbol('dup2', { arguments: ['i32', 'i32'], return: 'i32' });
-const mkdirat = lazySymbol('mkdirat', { arguments: ['i32', 'pointer', 'u32'], return: 'i32' });
-const symlinkat = lazySymbol('symlinkat', { arguments: ['pointer', 'i32', 'pointer'], return: 'i32' });
-const linkat = lazySymbol('linkat', {
-  arguments: ['i32', 'pointer', 'i32', 'pointer', 'i32'],
-  return: 'i32',
-});
-const unlinkat = lazySymbol('unlinkat', { arguments: ['i32', 'pointer', 'i32'], return: 'i32' });
-const renameat2 = lazySymbol('renameat2', {
-  arguments: ['i32', 'pointer', 'i32', 'pointer', 'u32'],
-  return: 'i32',
-});
-const readlinkat = lazySymbol('readlinkat', {
-  arguments: ['i32', 'pointer', 'pointer', 'u64'],
-  return: 'i64',
-});
-const fchownat = lazySymbol('fchownat', {
-  arguments: ['i32', 'pointer', 'u32', 'u32', 'i32'],
-  return: 'i32',
-});
-const fchmodat = lazySymbol('fchmodat', { arguments: ['i32', 'pointer', 'u32', 'i32'], return: 'i32' });
-const utimensat = lazySymbol('utimensat', { arguments: ['i32', 'pointer', 'pointer', 'i32'], return: 'i32' });
-const futimens = lazySymbol('futimens', { arguments: ['i32', 'pointer'], return: 'i32' });
-const statx = lazySymbol('statx', { arguments: ['i32', 'pointer', 'i32', 'u32', 'pointer'], return: 'i32' });
-const syncfs = lazySymbol('syncfs', { arguments: ['i32'], return: 'i32' });
-const syncFileRange = lazySymbol('sync_file_range', {
-  arguments: ['i32', 'i64', 'i64', 'u32'],
-  return: 'i32',
-});
-const flock = lazySymbol('flock', { arguments: ['i32', 'i32'], return: 'i32' });
-const fcntl = lazySymbol('fcntl', { arguments: ['i32', 'i32', 'i32'], return: 'i32' });
-// A function of libc since 2.27 only; the number differs.
-const copyFileRange = lazySyscall({
-  arguments: ['i64', 'i32', 'pointer', 'i32', 'pointer', 'u64', 'u32'],
-  return: 'i64',
-});
-const lseek = lazySymbol('lseek', { arguments: ['i32', 'i64', 'i32'], return: 'i64' });
-const memfdCreate = lazySymbol('memfd_create', { arguments: ['pointer', 'u32'], return: 'i32' });
+const inotifyInit = lazySymbol('inotify_init1', 1);
+const dup2 = lazySymbol('dup2', 2);
+const mkdirat = lazySymbol('mkdirat', 3);
+const symlinkat = lazySymbol('symlinkat', 3);
+const linkat = lazySymbol('linkat', 5);
+const unlinkat = lazySymbol('unlinkat', 3);
+const renameat2 = lazySymbol('renameat2', 5);
+const readlinkat = lazySymbol('readlinkat', 4);
+const fchownat = lazySymbol('fchownat', 5);
+const fchmodat = lazySymbol('fchmodat', 4);
+const utimensat = lazySymbol('utimensat', 4);
+const futimens = lazySymbol('futimens', 2);
+const statx = lazySymbol('statx', 5);
+const syncfs = lazySymbol('syncfs', 1);
+const syncFileRange = lazySymbol('sync_file_range', 4);
+const flock = lazySymbol('flock', 2);
+const fcntl = lazySymbol('fcntl', 3);
+const copyFileRange = lazySymbol('copy_file_range', 6);
+const lseek = lazyWideSymbol('lseek', 3);
+const memfdCreate = lazySymbol('memfd_create', 2);
 
-const AT_SYMLINK_NOFOLLOW = 0x100;
-const SYNC_FILE_RANGE_WRITE = 2;
-const F_SETFD = 2;
-const FD_CLOEXEC = 1;
-const CLOSE_RANGE_CLOEXEC = 4;
-const F_ADD_SEALS = 1033;
-const F_GET_SEALS = 1034;
+const AT_SYMLINK_NOFOLLOW = 0x100n;
+const SYNC_FILE_RANGE_WRITE = 2n;
+const F_SETFD = 2n;
+const FD_CLOEXEC = 1n;
+const CLOSE_RANGE_CLOEXEC = 4n;
+const F_ADD_SEALS = 1033n;
+const F_GET_SEALS = 1034n;
 
 // struct open_how: flags, mode, resolve, 64 bits each; all our values fit the low half.
-const openHow = new Uint32Array(6);
+const openHow = new Scratch(new Uint32Array(6));
 const OPEN_HOW_SIZE = 24n;
 // The kernel gives up with EAGAIN when a rename anywhere raced with `..`; more tries than any honest load needs.
 const OPEN_TRIES = 128;
 
-const linkTarget = Buffer.allocUnsafeSlow(4096);
+const linkTarget = new Scratch(Buffer.allocUnsafeSlow(4096));
 
 // struct timespec[2]
-const times = new BigInt64Array(4);
-const timeWords = new Int32Array(times.buffer);
+const times = new Scratch(new BigInt64Array(4));
+const timeWords = new Int32Array(times.memory.buffer);
 const UTIME_OMIT = 0x3ffffffen;
 const NS_PER_SECOND = 1_000_000_000n;
 
 // struct statx, and its 32-bit words: a copy of a tree reads one for each file.
-const status = Buffer.allocUnsafeSlow(256);
-const statusWords = new Uint32Array(status.buffer);
+const status = new Scratch(Buffer.allocUnsafeSlow(256));
+const statusWords = new Uint32Array(status.memory.buffer);
 const STATUS = {
   attributes: 2,
   linkCount: 4,
@@ -117,23 +97,23 @@ const STATUS = {
   deviceMinor: 35,
 } as const;
 const WORD = 2 ** 32;
-const STATX_BASIC_STATS = 0x7ff;
+const STATX_BASIC_STATS = 0x7ffn;
 const STATX_ATTR_MOUNT_ROOT = 0x2000;
 
-const fromOffset = new BigInt64Array(1);
-const toOffset = new BigInt64Array(1);
+const fromOffset = new Scratch(new BigInt64Array(1));
+const toOffset = new Scratch(new BigInt64Array(1));
 
 let fchmodat2Missing = false;
 
 /** The file calls of the real kernel. */
 export const fileCalls: FileCalls = {
   openAt2(dirFd, path, { flags, mode = 0, resolve = 0 }) {
-    openHow[0] = flags | O_CLOEXEC;
-    openHow[2] = mode;
-    openHow[4] = resolve;
+    openHow.memory[0] = flags | O_CLOEXEC;
+    openHow.memory[2] = mode;
+    openHow.memory[4] = resolve;
     const name = firstPath(path, 'openat2');
     for (let tries = 1; ; tries += 1) {
-      const fd = openat2()(SYS_OPENAT2, dirFd, name, openHow, OPEN_HOW_SIZE);
+      const fd = systemCall(SYS_OPENAT2, int(dirFd), name, openHow.address, OPEN_HOW_SIZE);
       if (fd !== -1) return fd;
       const errno = lastErrno();
       if ((errno === EAGAIN && tries < OPEN_TRIES) || errno === EINTR) continue;
@@ -144,64 +124,70 @@ export const fileCalls: FileCalls = {
     }
   },
   mkdirAt(dirFd, path, mode) {
-    check(mkdirat()(dirFd, firstPath(path, 'mkdir'), mode), 'mkdir', path);
+    check(mkdirat()(int(dirFd), firstPath(path, 'mkdir'), int(mode)), 'mkdir', path);
   },
   mknodAt(dirFd, path, mode, major, minor) {
     const name = firstPath(path, 'mknod');
-    const number = syscallNumber(259n, 33n);
-    check(mknodat()(number, dirFd, name, mode, deviceNumber(major, minor, path)), 'mknod', path);
+    const device = int(deviceNumber(major, minor, path));
+    // glibc exports it since 2.33 only.
+    check(systemCall(syscallNumber(259n, 33n), int(dirFd), name, int(mode), device), 'mknod', path);
   },
   symlinkAt(target, dirFd, path) {
-    const result = symlinkat()(firstPath(target, 'symlink'), dirFd, secondPath(path, 'symlink'));
+    const result = symlinkat()(firstPath(target, 'symlink'), int(dirFd), secondPath(path, 'symlink'));
     check(result, 'symlink', path);
   },
   linkAt(oldDirFd, oldPath, newDirFd, newPath, flags) {
     const result = linkat()(
-      oldDirFd,
+      int(oldDirFd),
       firstPath(oldPath, 'link'),
-      newDirFd,
+      int(newDirFd),
       secondPath(newPath, 'link'),
-      flags,
+      int(flags),
     );
     checkTwo(result, 'link', oldPath, newPath);
   },
   unlinkAt(dirFd, path, flags) {
-    check(unlinkat()(dirFd, firstPath(path, 'unlink'), flags), 'unlink', path);
+    check(unlinkat()(int(dirFd), firstPath(path, 'unlink'), int(flags)), 'unlink', path);
   },
   renameAt2(oldDirFd, oldPath, newDirFd, newPath, flags) {
     const from = firstPath(oldPath, 'rename');
     const to = secondPath(newPath, 'rename');
-    checkTwo(renameat2()(oldDirFd, from, newDirFd, to, flags), 'rename', oldPath, newPath);
+    checkTwo(renameat2()(int(oldDirFd), from, int(newDirFd), to, int(flags)), 'rename', oldPath, newPath);
   },
   readlinkAt(dirFd, path) {
-    return linkTarget.toString('utf8', 0, readLink(dirFd, path));
+    return linkTarget.memory.toString('utf8', 0, readLink(dirFd, path));
   },
   readlinkBytesAt(dirFd, path) {
-    return Buffer.from(linkTarget.subarray(0, readLink(dirFd, path)));
+    return Buffer.from(linkTarget.memory.subarray(0, readLink(dirFd, path)));
   },
   fchownAt(dirFd, path, uid, gid, flags) {
-    check(fchownat()(dirFd, firstPath(path, 'chown'), uid >>> 0, gid >>> 0, flags), 'chown', path);
+    check(fchownat()(int(dirFd), firstPath(path, 'chown'), int(uid), int(gid), int(flags)), 'chown', path);
   },
   fchmodAt(dirFd, path, mode) {
     const name = firstPath(path, 'chmod');
     if (!fchmodat2Missing) {
       // Kernel 6.6. Where it is missing, libc opens the file with O_PATH and goes through /proc/self/fd.
-      if (fchmodat2()(SYS_FCHMODAT2, dirFd, name, mode, AT_SYMLINK_NOFOLLOW) === 0) return;
+      if (systemCall(SYS_FCHMODAT2, int(dirFd), name, int(mode), AT_SYMLINK_NOFOLLOW) === 0) return;
       const errno = lastErrno();
       if (errno !== ENOSYS) throw new KernelError('chmod', errno, { path });
       fchmodat2Missing = true;
     }
-    check(fchmodat()(dirFd, name, mode, AT_SYMLINK_NOFOLLOW), 'chmod', path);
+    check(fchmodat()(int(dirFd), name, int(mode), AT_SYMLINK_NOFOLLOW), 'chmod', path);
   },
   utimensAt(dirFd, path, atime, mtime, flags) {
     setTime(0, atime);
     setTime(2, mtime);
     // libc refuses utimensat without a name, though the kernel takes it.
-    if (path === null) check(futimens()(dirFd, times), 'utimensat');
-    else check(utimensat()(dirFd, firstPath(path, 'utimensat'), times, flags), 'utimensat', path);
+    if (path === null) {
+      check(futimens()(int(dirFd), times.address), 'utimensat');
+    } else {
+      const name = firstPath(path, 'utimensat');
+      check(utimensat()(int(dirFd), name, times.address, int(flags)), 'utimensat', path);
+    }
   },
   statAt(dirFd, path, flags) {
-    check(statx()(dirFd, firstPath(path, 'stat'), flags, STATX_BASIC_STATS, status), 'stat', path);
+    const name = firstPath(path, 'stat');
+    check(statx()(int(dirFd), name, int(flags), STATX_BASIC_STATS, status.address), 'stat', path);
     return readStatus();
   },
   statFs(path) {
@@ -219,73 +205,80 @@ export const fileCalls: FileCalls = {
     };
   },
   startWriting(fd) {
-    check(syncFileRange()(fd, 0n, 0n, SYNC_FILE_RANGE_WRITE), 'sync_file_range');
+    check(syncFileRange()(int(fd), 0n, 0n, SYNC_FILE_RANGE_WRITE), 'sync_file_range');
   },
   syncFs(fd) {
-    check(syncfs()(fd), 'syncfs');
+    check(syncfs()(int(fd)), 'syncfs');
   },
   readDirectoryOnce(fd) {
     const buffer = Buffer.alloc(32768);
+    // glibc exports it since 2.30 only.
     const number = syscallNumber(217n, 61n);
-    const length = check(getdents64()(number, fd, buffer, BigInt(buffer.length)), 'getdents64');
+    const length = check(systemCall(number, int(fd), buffer, int(buffer.length)), 'getdents64');
     return directoryEntries(buffer.subarray(0, length));
   },
   flock(fd, operation) {
-    while (flock()(fd, operation) === -1) {
+    while (flock()(int(fd), int(operation)) === -1) {
       const errno = lastErrno();
       if (errno !== EINTR) throw new KernelError('flock', errno);
     }
   },
   inotifyInit() {
-    return check(inotifyInit()(O_CLOEXEC), 'inotify_init1');
+    return check(inotifyInit()(int(O_CLOEXEC)), 'inotify_init1');
   },
   duplicateTo(fd, target) {
-    check(dup2()(fd, target), 'dup2');
+    check(dup2()(int(fd), int(target)), 'dup2');
   },
   setCloseOnExec(fd, on) {
     // FD_CLOEXEC is the only descriptor flag there is.
-    check(fcntl()(fd, F_SETFD, on ? FD_CLOEXEC : 0), 'fcntl');
+    check(fcntl()(int(fd), F_SETFD, on ? FD_CLOEXEC : 0n), 'fcntl');
   },
   setCloseOnExecFrom(firstFd) {
-    if (closeRange()(SYS_CLOSE_RANGE, firstFd, 0xffff_ffff, CLOSE_RANGE_CLOEXEC) === 0) return;
+    if (systemCall(SYS_CLOSE_RANGE, int(firstFd), LAST_FD, CLOSE_RANGE_CLOEXEC) === 0) return;
     // The call is of kernel 5.9, its flag of 5.11.
     const errno = lastErrno();
     if (errno !== ENOSYS && errno !== EINVAL) throw new KernelError('close_range', errno);
     for (const name of readdirSync('/proc/self/fd')) {
       // The descriptor that listed the directory is in the list and closed by now; node set it close-on-exec anyway.
-      if (Number(name) >= firstFd) fcntl()(Number(name), F_SETFD, FD_CLOEXEC);
+      if (Number(name) >= firstFd) fcntl()(int(Number(name)), F_SETFD, FD_CLOEXEC);
     }
   },
   copyFileRange(fromFd, fromPosition, toFd, toPosition, length) {
-    const number = syscallNumber(326n, 285n);
+    const [from, to] = [int(fromFd), int(toFd)];
     for (;;) {
-      fromOffset[0] = BigInt(fromPosition);
-      toOffset[0] = BigInt(toPosition);
-      const copied = copyFileRange()(number, fromFd, fromOffset, toFd, toOffset, BigInt(length), 0);
-      if (copied !== -1n) return Number(copied);
+      fromOffset.memory[0] = BigInt(fromPosition);
+      toOffset.memory[0] = BigInt(toPosition);
+      // The kernel copies less than 2 GiB at a time.
+      const copied = copyFileRange()(from, fromOffset.address, to, toOffset.address, BigInt(length), 0n);
+      if (copied !== -1) return copied;
       const errno = lastErrno();
       if (errno !== EINTR) throw new KernelError('copy_file_range', errno);
     }
   },
   seek(fd, offset, whence) {
-    const position = lseek()(fd, BigInt(offset), whence);
+    const position = lseek()(int(fd), BigInt(offset), int(whence));
     if (position === -1n) throw new KernelError('lseek', lastErrno());
     return Number(position);
   },
   memfdCreate(name, flags) {
-    return check(memfdCreate()(firstPath(name, 'memfd_create'), flags | MFD_CLOEXEC), 'memfd_create', name);
+    return check(
+      memfdCreate()(firstPath(name, 'memfd_create'), int(flags | MFD_CLOEXEC)),
+      'memfd_create',
+      name,
+    );
   },
   addSeals(fd, seals) {
-    check(fcntl()(fd, F_ADD_SEALS, seals), 'fcntl');
+    check(fcntl()(int(fd), F_ADD_SEALS, int(seals)), 'fcntl');
   },
   getSeals(fd) {
-    return check(fcntl()(fd, F_GET_SEALS, 0), 'fcntl');
+    return check(fcntl()(int(fd), F_GET_SEALS, 0n), 'fcntl');
   },
 };
 
 function readLink(dirFd: number, path: string | Uint8Array): number {
   const name = firstPath(path, 'readlink');
-  return check(Number(readlinkat()(dirFd, name, linkTarget, BigInt(linkTarget.length))), 'readlink', path);
+  const size = int(linkTarget.memory.length);
+  return check(readlinkat()(int(dirFd), name, linkTarget.address, size), 'readlink', path);
 }
 
 // The kernel's 32-bit form (new_encode_dev in linux/kdev_t.h): 12 bits of major, 20 of minor.
@@ -298,8 +291,8 @@ function deviceNumber(major: number, minor: number, path: string | Uint8Array): 
 
 function setTime(index: number, time: bigint | FileTime | null): void {
   if (time === null) {
-    times[index] = 0n;
-    times[index + 1] = UTIME_OMIT;
+    times.memory[index] = 0n;
+    times.memory[index + 1] = UTIME_OMIT;
     return;
   }
   if (typeof time !== 'bigint') {
@@ -316,8 +309,8 @@ function setTime(index: number, time: bigint | FileTime | null): void {
     seconds -= 1n;
     rest += NS_PER_SECOND;
   }
-  times[index] = seconds;
-  times[index + 1] = rest;
+  times.memory[index] = seconds;
+  times.memory[index + 1] = rest;
 }
 
 function readStatus(): FileStatus {
@@ -326,7 +319,7 @@ function readStatus(): FileStatus {
     linkCount: word(STATUS.linkCount),
     uid: word(STATUS.uid),
     gid: word(STATUS.gid),
-    inode: status.readBigUInt64LE(4 * STATUS.inode),
+    inode: status.memory.readBigUInt64LE(4 * STATUS.inode),
     sizeBytes: word(STATUS.size) + word(STATUS.size + 1) * WORD,
     blocks: word(STATUS.blocks) + word(STATUS.blocks + 1) * WORD,
     atime: timeAt(STATUS.atime),

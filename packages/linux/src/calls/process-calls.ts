@@ -7,11 +7,13 @@ import {
   check,
   firstPath,
   functionAddress,
+  int,
   lastErrno,
   lazySymbol,
-  lazySyscall,
+  lazyWideSymbol,
   stringArray,
   syscallNumber,
+  systemCall,
 } from '../ffi.ts';
 import type { ProcessCalls } from '../kernel.ts';
 
@@ -19,25 +21,17 @@ import type { ProcessCalls } from '../kernel.ts';
 const SYS_PIDFD_SEND_SIGNAL = 424n;
 const SYS_PIDFD_OPEN = 434n;
 
-const kill = lazySymbol('kill', { arguments: ['i32', 'i32'], return: 'i32' });
-const signal = lazySymbol('signal', { arguments: ['i32', 'pointer'], return: 'i64' });
-const sigprocmask = lazySymbol('sigprocmask', { arguments: ['i32', 'pointer', 'pointer'], return: 'i32' });
-const execve = lazySymbol('execve', { arguments: ['pointer', 'pointer', 'pointer'], return: 'i32' });
-const prlimit = lazySymbol('prlimit64', { arguments: ['i32', 'i32', 'pointer', 'pointer'], return: 'i32' });
-const pidfdOpen = lazySyscall({ arguments: ['i64', 'i32', 'u32'], return: 'i32' });
-const pidfdSendSignal = lazySyscall({ arguments: ['i64', 'i32', 'i32', 'pointer', 'u32'], return: 'i32' });
-
-const execveat = lazySyscall({
-  arguments: ['i64', 'i32', 'pointer', 'pointer', 'pointer', 'i32'],
-  return: 'i32',
-});
+const kill = lazySymbol('kill', 2);
+const signal = lazyWideSymbol('signal', 2);
+const sigprocmask = lazySymbol('sigprocmask', 3);
+const execve = lazySymbol('execve', 3);
+const prlimit = lazySymbol('prlimit64', 4);
 // The fourth and later arguments are variadic; there is none beyond it.
-const clone = lazySymbol('clone', { arguments: ['pointer', 'pointer', 'i32', 'u64'], return: 'i32' });
-const waitpid = lazySymbol('waitpid', { arguments: ['i32', 'pointer', 'i32'], return: 'i32' });
-const keyctl = lazySyscall({ arguments: ['i64', 'i32', 'pointer'], return: 'i32' });
+const clone = lazySymbol('clone', 4);
+const waitpid = lazySymbol('waitpid', 3);
 
 // keyctl(2)
-const KEYCTL_JOIN_SESSION_KEYRING = 1;
+const KEYCTL_JOIN_SESSION_KEYRING = 1n;
 
 const SIG_DFL = 0n;
 const SIGCHLD = 17;
@@ -48,7 +42,7 @@ const ECHILD = 10;
 const CHILD_STACK_BYTES = 65536;
 const STACK_ALIGNMENT = 16n;
 
-const SIG_UNBLOCK = 1;
+const SIG_UNBLOCK = 1n;
 /** Size of sigset_t in the C libraries. */
 const SIGNAL_SET_BYTES = 128;
 
@@ -61,7 +55,7 @@ export const processCalls: ProcessCalls = {
     return cloneCall('syncfs', 0, fd);
   },
   waitPid(pid) {
-    while (waitpid()(pid, null, 0) === -1) {
+    while (waitpid()(int(pid), null, 0n) === -1) {
       const errno = lastErrno();
       // Who ignores SIGCHLD, or was started so, has no children to wait for: this one has ended.
       if (errno === ECHILD) return;
@@ -69,13 +63,13 @@ export const processCalls: ProcessCalls = {
     }
   },
   kill(pid, number) {
-    check(kill()(pid, number), 'kill', String(pid));
+    check(kill()(int(pid), int(number)), 'kill', String(pid));
   },
   pidfdOpen(pid, flags = 0) {
-    return check(pidfdOpen()(SYS_PIDFD_OPEN, pid, flags), 'pidfd_open', String(pid));
+    return check(systemCall(SYS_PIDFD_OPEN, int(pid), int(flags)), 'pidfd_open', String(pid));
   },
   pidfdSendSignal(pidfd, number) {
-    check(pidfdSendSignal()(SYS_PIDFD_SEND_SIGNAL, pidfd, number, null, 0), 'pidfd_send_signal');
+    check(systemCall(SYS_PIDFD_SEND_SIGNAL, int(pidfd), int(number)), 'pidfd_send_signal');
   },
   execve(path, argv, variables) {
     const words = stringArray(argv, 'execve');
@@ -86,14 +80,14 @@ export const processCalls: ProcessCalls = {
     const words = stringArray(argv, 'execveat');
     const none = firstPath('', 'execveat');
     const number = syscallNumber(322n, 281n);
-    execveat()(number, fd, none, words, stringArray(variables, 'execveat'), AT_EMPTY_PATH);
+    systemCall(number, int(fd), none, words, stringArray(variables, 'execveat'), int(AT_EMPTY_PATH));
     throw new KernelError('execveat', lastErrno(), { path: argv[0] });
   },
   newSessionKeyring() {
-    check(keyctl()(syscallNumber(250n, 219n), KEYCTL_JOIN_SESSION_KEYRING, null), 'keyctl');
+    check(systemCall(syscallNumber(250n, 219n), KEYCTL_JOIN_SESSION_KEYRING), 'keyctl');
   },
   resetSignal(number) {
-    check(Number(signal()(number, SIG_DFL)), 'signal', String(number));
+    check(Number(signal()(int(number), SIG_DFL)), 'signal', String(number));
   },
   unblockSignal(number) {
     const set = Buffer.alloc(SIGNAL_SET_BYTES);
@@ -102,11 +96,11 @@ export const processCalls: ProcessCalls = {
   },
   getRlimit(resource, pid = 0) {
     const limit = new BigUint64Array(2);
-    check(prlimit()(pid, resource, null, limit), 'prlimit');
+    check(prlimit()(int(pid), int(resource), null, limit), 'prlimit');
     return { soft: limit[0] ?? 0n, hard: limit[1] ?? 0n };
   },
   setRlimit(resource, soft, hard, pid = 0) {
-    check(prlimit()(pid, resource, BigUint64Array.of(soft, hard), null), 'prlimit');
+    check(prlimit()(int(pid), int(resource), BigUint64Array.of(soft, hard), null), 'prlimit');
   },
 };
 
@@ -116,8 +110,8 @@ function cloneCall(name: string, flags: number, argument: number): number {
   const result = clone()(
     functionAddress(name),
     top - (top % STACK_ALIGNMENT),
-    flags | SIGCHLD,
-    BigInt(argument),
+    int(flags | SIGCHLD),
+    int(argument),
   );
   return check(result, 'clone');
 }
