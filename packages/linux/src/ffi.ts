@@ -102,7 +102,7 @@ export function systemCall(
   return boundSyscall()(number, first, second, third, fourth, fifth);
 }
 
-/** An int, unsigned or not, as a register holds it: of a negative one the call sees the low 32 bits. */
+/** An int or a size below 4 GiB as a register holds it; of a negative one calls see the low 32 bits. */
 export function int(value: number): bigint {
   return BigInt(value >>> 0);
 }
@@ -182,7 +182,7 @@ export function stringArray(texts: readonly string[], syscall: string): Buffer {
   const pointersLength = (texts.length + 1) * POINTER_BYTES;
   // One piece of memory, so that whoever holds the array holds the strings.
   const array = Buffer.concat([Buffer.alloc(pointersLength), ...strings]);
-  let address = loadLibc().ffi.getRawPointer(array) + BigInt(pointersLength);
+  let address = addressOf(array) + BigInt(pointersLength);
   for (const [index, { length }] of strings.entries()) {
     array.writeBigUInt64LE(address, index * POINTER_BYTES);
     address += BigInt(length);
