@@ -247,8 +247,8 @@ export interface ProcessCalls {
    */
   cloneSleeper(flags: number, seconds: number): number;
   /**
-   * clone(2): a child that does nothing but syncfs(2) of the file system of `fd`, and is to be waited for. It has our
-   * descriptors until then.
+   * clone(2): a child that does nothing but syncfs(2) of the file system of `fd`, and must be waited for: it has our
+   * memory and descriptors until then.
    */
   cloneSync(fd: number): number;
   /** waitpid(2) of one child. */

@@ -1,6 +1,6 @@
 // Process, signal and limit calls over libc. Runs wherever the kernel is opened.
 
-import { AT_EMPTY_PATH } from '../constants.ts';
+import { AT_EMPTY_PATH, CLONE_VM } from '../constants.ts';
 import { KernelError } from '../errno.ts';
 import {
   addressOf,
@@ -38,8 +38,10 @@ const SIGCHLD = 17;
 const EINTR = 4;
 const ECHILD = 10;
 
-// Its memory is a copy of ours and nothing of node's may run in it, so it runs one function of libc.
+// Nothing of node's may run in a child, so it runs one function of libc.
 const CHILD_STACK_BYTES = 65536;
+/** By the numbers of children that were not waited for yet: those with our memory use what is here. */
+const stacks = new Map<number, Buffer>();
 const STACK_ALIGNMENT = 16n;
 
 const SIG_UNBLOCK = 1n;
@@ -52,15 +54,18 @@ export const processCalls: ProcessCalls = {
     return cloneCall('sleep', flags, seconds);
   },
   cloneSync(fd) {
-    return cloneCall('syncfs', 0, fd);
+    // With our memory, not a copy: of that each page is copied when we write to it next, while the child lives. libc's
+    // syncfs writes to its stack alone and, if it fails, to our errno; then there is an error to report anyway.
+    return cloneCall('syncfs', CLONE_VM, fd);
   },
   waitPid(pid) {
     while (waitpid()(int(pid), null, 0n) === -1) {
       const errno = lastErrno();
       // Who ignores SIGCHLD, or was started so, has no children to wait for: this one has ended.
-      if (errno === ECHILD) return;
+      if (errno === ECHILD) break;
       if (errno !== EINTR) throw new KernelError('waitpid', errno, { path: String(pid) });
     }
+    stacks.delete(pid);
   },
   kill(pid, number) {
     check(kill()(int(pid), int(number)), 'kill', String(pid));
@@ -113,5 +118,7 @@ function cloneCall(name: string, flags: number, argument: number): number {
     int(flags | SIGCHLD),
     int(argument),
   );
-  return check(result, 'clone');
+  const pid = check(result, 'clone');
+  stacks.set(pid, stack);
+  return pid;
 }
