@@ -253,6 +253,8 @@ export interface ProcessCalls {
   cloneSync(fd: number): number;
   /** waitpid(2) of one child. */
   waitPid(pid: number): void;
+  /** waitpid(2) with WNOHANG: whether a child has ended; then nobody waits for it any more. */
+  hasEnded(pid: number): boolean;
   /** kill(2). */
   kill(pid: number, signal: number): void;
   /** pidfd_open(2). */

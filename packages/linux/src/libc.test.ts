@@ -209,8 +209,9 @@ describe('libc', () => {
       closeSync(fd);
       assert.throws(() => kernel.startWriting(fd), { code: 'EBADF' });
       const child = kernel.cloneSync(dir);
-      kernel.waitPid(child);
+      while (!kernel.hasEnded(child)) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
       assert.throws(() => kernel.kill(child, 0), { code: 'ESRCH' });
+      assert.ok(kernel.hasEnded(child));
     });
   });
 

@@ -33,6 +33,7 @@ const waitpid = lazySymbol('waitpid', 3);
 // keyctl(2)
 const KEYCTL_JOIN_SESSION_KEYRING = 1n;
 
+const WNOHANG = 1n;
 const SIG_DFL = 0n;
 const SIGCHLD = 17;
 const EINTR = 4;
@@ -59,13 +60,10 @@ export const processCalls: ProcessCalls = {
     return cloneCall('syncfs', CLONE_VM, fd);
   },
   waitPid(pid) {
-    while (waitpid()(int(pid), null, 0n) === -1) {
-      const errno = lastErrno();
-      // Who ignores SIGCHLD, or was started so, has no children to wait for: this one has ended.
-      if (errno === ECHILD) break;
-      if (errno !== EINTR) throw new KernelError('waitpid', errno, { path: String(pid) });
-    }
-    stacks.delete(pid);
+    waitFor(pid, 0n);
+  },
+  hasEnded(pid) {
+    return waitFor(pid, WNOHANG);
   },
   kill(pid, number) {
     check(kill()(int(pid), int(number)), 'kill', String(pid));
@@ -108,6 +106,21 @@ export const processCalls: ProcessCalls = {
     check(prlimit()(int(pid), int(resource), BigUint64Array.of(soft, hard), null), 'prlimit');
   },
 };
+
+// False when it has not ended.
+function waitFor(pid: number, options: bigint): boolean {
+  for (;;) {
+    const ended = waitpid()(int(pid), null, options);
+    if (ended === 0) return false;
+    if (ended > 0) break;
+    const errno = lastErrno();
+    // Who ignores SIGCHLD, or was started so, has no children to wait for: this one has ended.
+    if (errno === ECHILD) break;
+    if (errno !== EINTR) throw new KernelError('waitpid', errno, { path: String(pid) });
+  }
+  stacks.delete(pid);
+  return true;
+}
 
 function cloneCall(name: string, flags: number, argument: number): number {
   const stack = Buffer.allocUnsafeSlow(CHILD_STACK_BYTES);

@@ -152,6 +152,7 @@ function defaultAnswers(): Kernel {
     cloneSleeper: () => 100_000_000,
     cloneSync: () => 100_000_000,
     waitPid: nothing,
+    hasEnded: () => true,
     kill: nothing,
     pidfdOpen: descriptor,
     pidfdSendSignal: nothing,

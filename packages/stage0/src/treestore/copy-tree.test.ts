@@ -182,31 +182,52 @@ describe('copies of trees', () => {
     });
   });
 
-  it('are on their way to the disk where a sync follows, by processes that are waited for', async () => {
-    for (const name of ['a', 'b', 'c']) {
-      writeFileSync(path.join(source, name), 'content');
-      truncateSync(path.join(source, name), EARLY_SYNC_BYTES);
-    }
+  describe('on their way to the disk where a sync follows', () => {
     const kernel = openKernel();
-    const children: number[] = [];
-    const watched: Kernel = {
-      ...kernel,
-      cloneSync(fd) {
-        // Nobody hears of a descriptor that the child cannot use.
-        kernel.syncFs(fd);
-        const pid = kernel.cloneSync(fd);
-        children.push(pid);
-        return pid;
-      },
+    let children: number[];
+    let watched: Kernel;
+    beforeEach(() => {
+      for (const name of ['a', 'b', 'c']) {
+        writeFileSync(path.join(source, name), 'content');
+        truncateSync(path.join(source, name), EARLY_SYNC_BYTES);
+      }
+      children = [];
+      watched = {
+        ...kernel,
+        cloneSync(fd) {
+          // Nobody hears of a descriptor that the child cannot use.
+          kernel.syncFs(fd);
+          const pid = kernel.cloneSync(fd);
+          children.push(pid);
+          return pid;
+        },
+        hasEnded(pid) {
+          kernel.waitPid(pid);
+          return true;
+        },
+      };
+    });
+    const assertAllEnded = (): void => {
+      for (const pid of children) assert.throws(() => kernel.kill(pid, 0), { code: 'ESRCH' });
     };
-    await copy(watched);
-    assert.deepEqual(children, []);
-    rmSync(target, { recursive: true });
-    mkdirSync(target);
-    await copy(watched, { syncFollows: true });
-    assertSame();
-    assert.equal(children.length, 3);
-    for (const pid of children) assert.throws(() => kernel.kill(pid, 0), { code: 'ESRCH' });
+
+    it('go there by processes that are waited for', async () => {
+      await copy(watched);
+      assert.deepEqual(children, []);
+      rmSync(target, { recursive: true });
+      mkdirSync(target);
+      await copy(watched, { syncFollows: true });
+      assertSame();
+      assert.equal(children.length, 3);
+      assertAllEnded();
+    });
+
+    it('go there by one process at a time', async () => {
+      await copy({ ...watched, hasEnded: () => false }, { syncFollows: true });
+      assertSame();
+      assert.equal(children.length, 1);
+      assertAllEnded();
+    });
   });
 
   it('are made where there is no early way to the disk', async () => {

@@ -6,8 +6,8 @@ import { closeSync, openSync } from 'node:fs';
 import { KernelError } from '@rkt/linux/errno';
 import type { Kernel } from '@rkt/linux/kernel';
 
-/** After so many bytes the next sync begins; less is not worth a process. */
-export const EARLY_SYNC_BYTES: number = 64 * 1024 * 1024;
+/** After so many bytes the next sync begins, if the one before has ended; less is not worth a process. */
+export const EARLY_SYNC_BYTES: number = 32 * 1024 * 1024;
 
 /** Syncs the file system of one directory, again and again, in a process beside us; never two at once. */
 export class EarlySync implements Disposable {
@@ -21,11 +21,12 @@ export class EarlySync implements Disposable {
     this.#directory = openSync(directory, 'r');
   }
 
-  /** So many bytes were copied since the start. Waits for the sync before. */
+  /** So many bytes were copied since the start. */
   copied(bytes: number): void {
     if (bytes < this.#next) return;
+    if (this.#child !== undefined && !this.#kernel.hasEnded(this.#child)) return;
     this.#next = bytes + EARLY_SYNC_BYTES;
-    this.#wait();
+    this.#child = undefined;
     try {
       this.#child = this.#kernel.cloneSync(this.#directory);
     } catch (error) {
