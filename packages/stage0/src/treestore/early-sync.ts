@@ -7,7 +7,7 @@ import { KernelError } from '@rkt/linux/errno';
 import type { Kernel } from '@rkt/linux/kernel';
 
 /** After so many bytes the next sync begins, if the one before has ended; less is not worth a process. */
-export const EARLY_SYNC_BYTES: number = 32 * 1024 * 1024;
+export const EARLY_SYNC_BYTES: number = 64 * 1024 * 1024;
 
 /** Syncs the file system of one directory, again and again, in a process beside us; never two at once. */
 export class EarlySync implements Disposable {
