@@ -63,27 +63,28 @@ interface Words {
   readonly 6: readonly [Word, Word, Word, Word, Word, Word];
 }
 
-type LibcFunction<Count extends keyof Words, Result> = (...words: Words[Count]) => Result;
-
-/** A libc function of so many arguments that returns an int, or a size that fits one; bound at its first use. */
-export function lazySymbol<const Count extends keyof Words>(
-  name: string,
-  count: Count,
-): () => LibcFunction<Count, number> {
-  let bound: LibcFunction<Count, number> | undefined;
-  return () => (bound ??= bind(name, count, 'i32') as LibcFunction<Count, number>);
+/** What a function returns: an int, or a size that fits one; 64 bits. */
+interface Results {
+  readonly i32: number;
+  readonly i64: bigint;
 }
 
-/** {@link lazySymbol} for one that returns 64 bits. */
-export function lazyWideSymbol<const Count extends keyof Words>(
+type LibcFunction<Count extends keyof Words, Result extends keyof Results> = (
+  ...words: Words[Count]
+) => Results[Result];
+
+/** A libc function of so many arguments, bound at its first use. */
+export function lazySymbol<const Count extends keyof Words, const Result extends keyof Results = 'i32'>(
   name: string,
   count: Count,
-): () => LibcFunction<Count, bigint> {
-  let bound: LibcFunction<Count, bigint> | undefined;
-  return () => (bound ??= bind(name, count, 'i64') as LibcFunction<Count, bigint>);
+  // Left out, it is what the type says.
+  result: Result = 'i32' as Result,
+): () => LibcFunction<Count, Result> {
+  let bound: LibcFunction<Count, Result> | undefined;
+  return () => (bound ??= bind(name, count, result) as LibcFunction<Count, Result>);
 }
 
-function bind(name: string, count: number, result: 'i32' | 'i64'): unknown {
+function bind(name: string, count: number, result: keyof Results): unknown {
   const pointers = Array.from({ length: count }, () => 'pointer' as const);
   return loadLibc().library.getFunction(name, { arguments: pointers, return: result });
 }

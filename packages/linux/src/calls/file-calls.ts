@@ -12,7 +12,6 @@ import {
   int,
   lastErrno,
   lazySymbol,
-  lazyWideSymbol,
   Scratch,
   secondPath,
   syscallNumber,
@@ -50,7 +49,7 @@ const syncFileRange = lazySymbol('sync_file_range', 4);
 const flock = lazySymbol('flock', 2);
 const fcntl = lazySymbol('fcntl', 3);
 const copyFileRange = lazySymbol('copy_file_range', 6);
-const lseek = lazyWideSymbol('lseek', 3);
+const lseek = lazySymbol('lseek', 3, 'i64');
 const memfdCreate = lazySymbol('memfd_create', 2);
 
 const AT_SYMLINK_NOFOLLOW = 0x100n;

@@ -10,7 +10,6 @@ import {
   int,
   lastErrno,
   lazySymbol,
-  lazyWideSymbol,
   stringArray,
   syscallNumber,
   systemCall,
@@ -22,7 +21,7 @@ const SYS_PIDFD_SEND_SIGNAL = 424n;
 const SYS_PIDFD_OPEN = 434n;
 
 const kill = lazySymbol('kill', 2);
-const signal = lazyWideSymbol('signal', 2);
+const signal = lazySymbol('signal', 2, 'i64');
 const sigprocmask = lazySymbol('sigprocmask', 3);
 const execve = lazySymbol('execve', 3);
 const prlimit = lazySymbol('prlimit64', 4);
