@@ -42,6 +42,7 @@ import {
   S_IFCHR,
   S_IFIFO,
   S_IFMT,
+  SIGKILL,
   XATTR_CREATE,
 } from './constants.ts';
 import type { FileTime } from './kernel.ts';
@@ -212,6 +213,18 @@ describe('libc', () => {
       while (!kernel.hasEnded(child)) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
       assert.throws(() => kernel.kill(child, 0), { code: 'ESRCH' });
       assert.ok(kernel.hasEnded(child));
+    });
+    it('starts processes that no signal makes run handlers of ours', () => {
+      const blocked = (process: string): string | undefined =>
+        /^SigBlk:\s+(.*)$/m.exec(readFileSync(`/proc/${process}/status`, 'utf8'))?.[1];
+      const before = blocked('thread-self');
+      const child = kernel.cloneSleeper(0, 10);
+      // All but those of the kernel and of libc: 9 and 19, 32 and 33.
+      const childs = blocked(String(child));
+      kernel.kill(child, SIGKILL);
+      kernel.waitPid(child);
+      assert.equal(childs, 'fffffffe7ffbfeff');
+      assert.equal(blocked('thread-self'), before);
     });
   });
 

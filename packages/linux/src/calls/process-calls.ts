@@ -45,6 +45,7 @@ const stacks = new Map<number, Buffer>();
 const STACK_ALIGNMENT = 16n;
 
 const SIG_UNBLOCK = 1n;
+const SIG_SETMASK = 2n;
 /** Size of sigset_t in the C libraries. */
 const SIGNAL_SET_BYTES = 128;
 
@@ -124,13 +125,22 @@ function waitFor(pid: number, options: bigint): boolean {
 function cloneCall(name: string, flags: number, argument: number): number {
   const stack = Buffer.allocUnsafeSlow(CHILD_STACK_BYTES);
   const top = addressOf(stack) + BigInt(stack.length);
-  const result = clone()(
-    functionAddress(name),
-    top - (top % STACK_ALIGNMENT),
-    int(flags | SIGCHLD),
-    int(argument),
-  );
-  const pid = check(result, 'clone');
-  stacks.set(pid, stack);
-  return pid;
+  const entry = functionAddress(name);
+  const restoreSignals = blockSignals();
+  try {
+    const result = clone()(entry, top - (top % STACK_ALIGNMENT), int(flags | SIGCHLD), int(argument));
+    const pid = check(result, 'clone');
+    stacks.set(pid, stack);
+    return pid;
+  } finally {
+    restoreSignals();
+  }
+}
+
+// A child has our handlers as well: ctrl-C would be told to us once more, by it.
+function blockSignals(): () => void {
+  const before = Buffer.alloc(SIGNAL_SET_BYTES);
+  const all = Buffer.alloc(SIGNAL_SET_BYTES, 0xff);
+  check(sigprocmask()(SIG_SETMASK, all, before), 'sigprocmask');
+  return () => check(sigprocmask()(SIG_SETMASK, before, null), 'sigprocmask');
 }
