@@ -16,6 +16,8 @@ export interface BundleOptions {
   readonly define?: Readonly<Record<string, unknown>>;
   /** Libraries that are left out, for {@link bundleLibrary}: the script asks `require` for them by name. */
   readonly apart?: readonly string[];
+  /** Keeps what the entry does not want of its modules: in a larger program somebody else does. */
+  readonly whole?: boolean;
 }
 
 export interface BundleResult {
@@ -126,6 +128,7 @@ export async function bundle(options: BundleOptions): Promise<BundleResult> {
     outfile: options.output,
     sourcemap: 'external',
     metafile: true,
+    treeShaking: options.whole !== true,
     plugins: [SOURCES, YARGS, GRPC],
   });
   if (result.warnings.length > 0) {

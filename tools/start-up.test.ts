@@ -13,7 +13,8 @@ const SLOW = ['crypto', 'tty', 'zlib', 'http', 'https', 'tls', 'worker_threads',
 async function loadedWith(module: string): Promise<string[]> {
   using tmp = new TempDir('start-up');
   const output = tmp.join('bundle.cjs');
-  await bundle({ entry: path.join(workspaceRoot, module), output, define: { RKT_BUILD_INFO: {} } });
+  const entry = path.join(workspaceRoot, module);
+  await bundle({ entry, output, define: { RKT_BUILD_INFO: {} }, whole: true });
   const script = `require(${JSON.stringify(output)}); console.log(process.moduleLoadList.join('\\n'));`;
   const text = execFileSync(pinnedNode, ['--disable-warning=ExperimentalWarning', '--eval', script], {
     encoding: 'utf8',
@@ -32,6 +33,14 @@ describe('start-up', () => {
         SLOW.filter((name) => loaded.includes(name)),
         [],
       );
+    });
+  }
+  for (const part of ['tree-root', 'copy-thread']) {
+    it(`of a copy leaves out what is slow: ${part}`, async () => {
+      const loaded = await loadedWith(`packages/stage0/src/treestore/${part}.ts`);
+      // A thread has that one anyway.
+      const slow = SLOW.filter((name) => name !== 'worker_threads' && loaded.includes(name));
+      assert.deepEqual(slow, []);
     });
   }
 });

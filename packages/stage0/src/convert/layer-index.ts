@@ -6,8 +6,8 @@ import { closeSync, openSync, readSync } from 'node:fs';
 import { withKernelErrors } from '@rkt/linux/errno';
 
 import { refuse } from '../unpack/errors.ts';
-import { writeFully } from '../unpack/file-content.ts';
 import type { EntryType, TarEntry } from '../unpack/tar-entry.ts';
+import { writeFully } from '../unpack/write-fully.ts';
 import type { LayerEntry } from './layer-entries.ts';
 
 /** A layer's entries, in the order of its archive. */

@@ -8,8 +8,8 @@ import { withKernelErrors } from '@rkt/linux/errno';
 import { casTmpDir, type DataDir, STORE_FILE_MODE } from '@rkt/pod-layout/data-dir';
 
 import { ensureDirectory } from '../store/directories.ts';
-import { writeFully } from '../unpack/file-content.ts';
 import { DEFAULT_LIMITS } from '../unpack/limits.ts';
+import { writeFully } from '../unpack/write-fully.ts';
 import { refuse } from './errors.ts';
 
 /** Writes `bytes` into a new file of the store's scratch directory; it is gone when the descriptor is closed. */

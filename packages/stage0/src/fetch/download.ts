@@ -23,8 +23,8 @@ import { type FileLock, lockFile } from '@rkt/linux/file-lock';
 import { casTmpDir, type DataDir, STORE_FILE_MODE } from '@rkt/pod-layout/data-dir';
 
 import { ensureDirectory } from '../store/directories.ts';
-import { writeFully } from '../unpack/file-content.ts';
 import { DEFAULT_LIMITS } from '../unpack/limits.ts';
+import { writeFully } from '../unpack/write-fully.ts';
 import { maxAgeSeconds } from './cache-control.ts';
 import { FetchError } from './errors.ts';
 import { type HttpOptions, httpRequest, type HttpResponse, networkError, shownUrl } from './http.ts';

@@ -5,7 +5,7 @@ import { createHash, type Hash } from 'node:crypto';
 
 import { errnoNumber, KernelError } from '@rkt/linux/errno';
 
-import { writeFully } from '../unpack/file-content.ts';
+import { writeFully } from '../unpack/write-fully.ts';
 import { StoreError } from './errors.ts';
 import { CONTROL, CONTROL_BYTES, MESSAGE_BYTES, SLOT_BYTES, SLOTS, WORKER_SOURCE } from './blob-worker.ts';
 

@@ -7,7 +7,7 @@ import { SEEK_DATA, SEEK_HOLE } from '@rkt/linux/constants';
 import { KernelError } from '@rkt/linux/errno';
 import type { Kernel } from '@rkt/linux/kernel';
 
-import { writeFully } from '../unpack/file-content.ts';
+import { writeFully } from '../unpack/write-fully.ts';
 
 const BUFFER_BYTES = 1024 * 1024;
 

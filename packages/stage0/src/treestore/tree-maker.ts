@@ -3,7 +3,6 @@
 import { randomBytes } from 'node:crypto';
 import {
   chmodSync,
-  chownSync,
   closeSync,
   existsSync,
   fsyncSync,
@@ -42,18 +41,14 @@ import { isKey } from '../store/resolve.ts';
 import type { ImageStore } from '../store/store.ts';
 import { type ContentDigests, TreeWriter, type TreeWriterOptions } from '../unpack/tree-writer.ts';
 import { compareTrees } from './compare.ts';
-import { copyTree } from './copy-tree.ts';
 import type { Layer } from './dependencies.ts';
 import { hashTree, type TreeHash } from './hash.ts';
 import { LayerFilter, type ProvidedPaths } from './layer-filter.ts';
 import { readBlob } from './read-blob.ts';
 import { removeDirectory } from './remove-directory.ts';
-import type { SecondThread } from './second-thread.ts';
 import { StagedTree } from './staged-tree.ts';
-import type { Differences, ExaminedTree, OwnerShift, RootCopy, TreeCheck } from './tree-store.ts';
-
-const DEFAULT_ID_COUNT = 65536;
-const FILE_MODE = 0o644;
+import { FILE_MODE, makeRoot, writeManifest, writerOptions } from './tree-root.ts';
+import type { Differences, ExaminedTree, OwnerShift, TreeCheck } from './tree-store.ts';
 
 /** The work behind TreeStore. */
 export class TreeMaker {
@@ -77,7 +72,7 @@ export class TreeMaker {
     ensureDirectory(treesDir(this.#data), TREE_DIR_MODE);
     try {
       makeTreeDirectory(directory);
-      const digests = this.#unpackTo(treeRootfs(directory), layers, {});
+      const digests = this.#unpackTo(treeRootfs(directory), layers, this.#withDigests());
       this.#complete(id, layers, this.#writeHash(directory, layers, digests));
     } catch (error) {
       removeDirectory(directory);
@@ -110,31 +105,9 @@ export class TreeMaker {
 
   unpackInto(layers: readonly Layer[], directory: string, shift: OwnerShift): void {
     const rootfs = treeRootfs(directory);
-    this.#writeManifest(topOf(layers), directory);
-    makeRootfs(rootfs, shift);
-    this.#unpackTo(rootfs, layers, { ...shiftOptions(shift), digests: false });
-  }
-
-  async copy(
-    source: string,
-    target: string,
-    { linked, syncFollows = false, ...shift }: RootCopy,
-    second?: SecondThread,
-  ): Promise<void> {
-    makeRootfs(target, shift);
-    const options = { ...this.#writerOptions(shiftOptions(shift)), syncFollows };
-    await copyTree(source, target, openKernel(), { ...options, ...(linked && { linked }) }, second);
-  }
-
-  /** What {@link unpackInto} does, from a tree that is there already: nothing is parsed and hashed again. */
-  async copyInto(
-    { id, key }: { id: string; key: ImageKey },
-    directory: string,
-    how: RootCopy,
-    second?: SecondThread,
-  ): Promise<void> {
-    this.#writeManifest(key, directory);
-    await this.copy(treeRootfs(this.#path(id)), treeRootfs(directory), how, second);
+    writeManifest(this.#store, topOf(layers), directory);
+    makeRoot(rootfs, shift);
+    this.#unpackTo(rootfs, layers, { ...writerOptions(this.#logger, shift), digests: false });
   }
 
   check(id: string): TreeCheck {
@@ -196,7 +169,7 @@ export class TreeMaker {
     makeTreeDirectory(directory);
     // Whoever cleans the scratch directory leaves alone what is locked.
     const lock = lockDirectory(directory, { exclusive: true, wait: true });
-    const writer = new TreeWriter(openKernel(), treeRootfs(directory), this.#writerOptions({}));
+    const writer = new TreeWriter(openKernel(), treeRootfs(directory), this.#withDigests());
     return new StagedTree(directory, writer, lock);
   }
 
@@ -217,8 +190,8 @@ export class TreeMaker {
     this.#complete(id, layers, tree);
   }
 
-  #unpackTo(rootfs: string, layers: readonly Layer[], options: Partial<TreeWriterOptions>): ContentDigests {
-    const writer = new TreeWriter(openKernel(), rootfs, this.#writerOptions(options));
+  #unpackTo(rootfs: string, layers: readonly Layer[], options: TreeWriterOptions): ContentDigests {
+    const writer = new TreeWriter(openKernel(), rootfs, options);
     try {
       this.#unpack(writer, layers);
       return writer.finish();
@@ -236,14 +209,9 @@ export class TreeMaker {
     }
   }
 
-  #writeManifest(key: ImageKey, directory: string): void {
-    const manifest = this.#store.readManifestText(key);
-    withKernelErrors(directory, () => writeFileSync(treeManifest(directory), manifest, { mode: FILE_MODE }));
-  }
-
   #writeHash(directory: string, layers: readonly Layer[], digests: ContentDigests): TreeHash {
     const tree = this.#hash(directory, digests);
-    this.#writeManifest(topOf(layers), directory);
+    writeManifest(this.#store, topOf(layers), directory);
     withKernelErrors(directory, () => writeFileSync(treeHashFile(directory), tree.hash, { mode: FILE_MODE }));
     return tree;
   }
@@ -305,13 +273,8 @@ export class TreeMaker {
     return lockFile(treeLockFile(this.#data, id), { exclusive: true, wait: true, create: true, mode: 0o600 });
   }
 
-  #writerOptions(options: Partial<TreeWriterOptions>): TreeWriterOptions {
-    return {
-      privileged: process.geteuid?.() === 0,
-      digests: true,
-      warn: (message) => this.#logger.info(message),
-      ...options,
-    };
+  #withDigests(): TreeWriterOptions {
+    return { ...writerOptions(this.#logger), digests: true };
   }
 }
 
@@ -334,19 +297,5 @@ function makeTreeDirectory(directory: string): void {
     // Not the setgid bit of the directory above.
     chmodSync(directory, TREE_DIR_MODE);
   });
-  makeRootfs(treeRootfs(directory));
-}
-
-// What the directory above hands down (its group, its setgid bit) is no part of an image.
-function makeRootfs(rootfs: string, { uidShift = 0, gidShift = 0 }: OwnerShift = {}): void {
-  withKernelErrors(rootfs, () => {
-    mkdirSync(rootfs, { recursive: true, mode: TREE_DIR_MODE });
-    if (process.geteuid?.() === 0) chownSync(rootfs, uidShift, gidShift);
-    chmodSync(rootfs, TREE_DIR_MODE);
-  });
-}
-
-function shiftOptions({ uidShift, gidShift, idCount }: OwnerShift): Partial<TreeWriterOptions> {
-  if (uidShift === undefined && gidShift === undefined) return {};
-  return { uidShift: uidShift ?? 0, gidShift: gidShift ?? 0, idCount: idCount ?? DEFAULT_ID_COUNT };
+  makeRoot(treeRootfs(directory));
 }

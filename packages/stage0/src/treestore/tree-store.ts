@@ -112,14 +112,16 @@ export class TreeStore {
   ): Promise<void> {
     const layers = this.#layers(key);
     const id = treeId(layers);
-    const maker = await this.#maker();
-    if (!this.isRendered(id)) return maker.unpackInto(layers, directory, how);
-    await maker.copyInto({ id, key }, directory, how, second);
+    if (!this.isRendered(id)) return (await this.#maker()).unpackInto(layers, directory, how);
+    const { writeManifest } = await import('./tree-root.ts');
+    writeManifest(this.#store, key, directory);
+    await this.copyRootfs(id, treeRootfs(directory), how, second);
   }
 
   /** Copies the root of a rendered tree, for pods without overlay. `target` is made when it is missing. */
   async copyRootfs(id: string, target: string, how: RootCopy = {}, second?: SecondThread): Promise<void> {
-    await (await this.#maker()).copy(this.rootfs(id), target, how, second);
+    const { copyRoot } = await import('./tree-root.ts');
+    await copyRoot(this.rootfs(id), target, how, this.#logger, second);
   }
 
   /** Compares the tree with the hash it had when it was made. */

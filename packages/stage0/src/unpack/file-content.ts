@@ -1,10 +1,11 @@
 // The content of one file on its way to disk: bytes in, holes kept, digest collected. Runs in stage0.
 
 import { createHash, hash, type Hash } from 'node:crypto';
-import { closeSync, ftruncateSync, writeSync } from 'node:fs';
+import { closeSync, ftruncateSync } from 'node:fs';
 
 import type { SparseSegment } from './sparse.ts';
 import type { TarEntry } from './tar-entry.ts';
+import { writeFully } from './write-fully.ts';
 
 const DIGEST = 'sha256';
 const ZEROS = Buffer.alloc(1024 * 1024);
@@ -91,9 +92,4 @@ export class FileContent {
     this.#hash ??= createHash(DIGEST);
     this.#hash.update(bytes);
   }
-}
-
-/** Writes all of `bytes` at `position`. */
-export function writeFully(fd: number, bytes: Uint8Array, position: number): void {
-  for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at, bytes.length - at, position + at);
 }
