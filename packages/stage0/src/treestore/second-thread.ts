@@ -43,8 +43,9 @@ export type Failure =
 /** Its name among the executable's assets; tools/build-rkt.ts puts it there. */
 const ASSET = 'copy-thread';
 
-// Its descriptors are opened by calls that node knows nothing of, and closed by node.
-const OPTIONS: WorkerOptions = { trackUnmanagedFds: false };
+// Its descriptors are opened by calls that node knows nothing of, and closed by node. It prints nothing, and node takes
+// milliseconds to set up our own streams for it.
+const OPTIONS: WorkerOptions = { trackUnmanagedFds: false, stdout: true, stderr: true };
 
 /** One thread, for one copy at a time. */
 export class SecondThread implements Disposable {
