@@ -15,6 +15,12 @@ const LIBRARIES = ['@grpc/grpc-js', 'openpgp'];
 /** Programs of threads; packages/stage0/src/treestore/second-thread.ts asks for this one. */
 const THREADS = { 'copy-thread': 'packages/stage0/src/treestore/copy-thread.ts' };
 
+/** Commands that make pods, first those that copy for it. */
+const LAUNCHES = [
+  { name: 'stage0-copies', words: ['--no-overlay'] },
+  { name: 'stage0-launches', words: ['run', 'prepare', 'run-prepared'] },
+];
+
 /** Bundles the command into `script`, for the stage1 image in dist. */
 export async function bundleRkt(script: string): Promise<number> {
   const stage1 = readJson<AciInfo>(path.join(distDir, 'stage1-nspawn.json'));
@@ -36,6 +42,16 @@ export async function bundleRkt(script: string): Promise<number> {
   return bytes;
 }
 
+/** Bundles the programs of threads, to beside the script; returns where each is. */
+export async function bundleThreads(): Promise<Record<string, string>> {
+  const scripts: Record<string, string> = {};
+  for (const [name, entry] of Object.entries(THREADS)) {
+    scripts[name] = path.join(bundlesDir, `${name}.cjs`);
+    await bundle({ entry: path.join(workspaceRoot, entry), output: scripts[name] });
+  }
+  return scripts;
+}
+
 async function main(): Promise<void> {
   const script = path.join(bundlesDir, 'stage0.cjs');
   const bytes = await bundleRkt(script);
@@ -44,19 +60,18 @@ async function main(): Promise<void> {
     libraries[name] = path.join(bundlesDir, `${path.basename(name)}.cjs`);
     await bundleLibrary(name, libraries[name]);
   }
-  const threads: Record<string, string> = {};
-  for (const [name, entry] of Object.entries(THREADS)) {
-    threads[name] = path.join(bundlesDir, `${name}.cjs`);
-    await bundle({ entry: path.join(workspaceRoot, entry), output: threads[name] });
-  }
+  const threads = Object.entries(await bundleThreads()).map(
+    ([thread, file]) => [thread, { script: file, hotFunctions: 'stage0-copies' }] as const,
+  );
   const output = path.join(distDir, 'rkt');
   buildSingleExecutable({
     script,
     output,
     name: 'stage0',
     libraries,
-    threads,
-    special: { name: 'stage0-launches', words: ['run', 'prepare', 'run-prepared'] },
+    // They call what the main thread calls beside them.
+    threads: Object.fromEntries(threads),
+    specials: LAUNCHES,
   });
   fs.copyFileSync(`${script}.map`, `${output}.map`);
   await writeManPages(path.join(distDir, 'man'));

@@ -8,7 +8,7 @@ import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
 import { sleepImage, trueImage, benchDir, removeData } from './bench/fixtures.ts';
-import { bundleRkt } from './build-rkt.ts';
+import { bundleRkt, bundleThreads } from './build-rkt.ts';
 import { build } from './build.ts';
 import { buildStage1, bundleStage1 } from './build-stage1/build.ts';
 import { FLAVORS, type Flavor } from './build-stage1/flavors.ts';
@@ -21,6 +21,8 @@ const directory = path.join(cacheDir, 'profile');
 const records = path.join(directory, 'records');
 /** Records of commands that make pods of what is stored already; those of all others are beside them. */
 const launches = path.join(records, 'launches');
+/** Of those that copy it. */
+const copies = path.join(records, 'copies');
 const data = path.join(directory, 'data');
 const node = [pinnedNode, '--disable-warning=ExperimentalWarning'];
 const recorder = ['--require', path.join(import.meta.dirname, 'code-cache/record.cjs')];
@@ -52,6 +54,8 @@ async function runCommands(stage1: string, net: string): Promise<void> {
   const uuid = rkt(['prepare', stage1, app], { RKT_PROFILE: launches }).trim();
   rkt(['run-prepared', net, uuid], { RKT_PROFILE: launches });
   rkt(['status', uuid]);
+  rkt(['prepare', '--no-overlay', stage1, app], { RKT_PROFILE: copies });
+  rkt([...run, '--no-overlay', app], { RKT_PROFILE: copies });
   const [program = '', ...words] = rktCommand(...run, sleepImage().file);
   const env = { PATH: process.env['PATH'], RKT_PROFILE: records };
   const pod = spawn(program, words, { env, stdio: 'ignore' });
@@ -105,9 +109,10 @@ async function main(): Promise<void> {
   if (!inMountNamespace(build)) return;
   removeData(data);
   fs.rmSync(records, { recursive: true, force: true });
-  fs.mkdirSync(launches, { recursive: true });
+  for (const each of [launches, copies]) fs.mkdirSync(each, { recursive: true });
   fs.mkdirSync(benchDir, { recursive: true });
   await bundleRkt(rktScript);
+  await bundleThreads();
   rkt(['version']);
   rkt(['fetch', trueImage().file], {});
   for (const flavor of FLAVORS) {
@@ -121,9 +126,10 @@ async function main(): Promise<void> {
   const list = Object.fromEntries([
     ['stage0', calledFunctions('stage0', [records])],
     ['stage0-launches', calledFunctions('stage0', [launches])],
+    ['stage0-copies', calledFunctions('stage0', [copies])],
     ...FLAVORS.map((flavor) => `stage1-${flavor}`).map((name) => [
       name,
-      calledFunctions(name, [records, launches]),
+      calledFunctions(name, [records, launches, copies]),
     ]),
   ]) as HotFunctions;
   fs.writeFileSync(hotFunctionsFile, `${JSON.stringify(list, null, 1)}\n`);

@@ -20,14 +20,21 @@ import { hotFunctionsFile, hotFunctionsOf, type HotFunctions } from './code-cach
 import { pinnedNode, trimmedNode } from './pinned-node.ts';
 import { readJson } from './workspace.ts';
 
-/**
- * What node starts: the bundle, with the code that was compiled for what it is to do. A cache costs by its size, used
- * or not: the commands that make pods have one of their own, chosen by a guess that costs only time where it is wrong.
- */
-const bootstrap = (words: readonly string[], libraries: readonly string[]): string => `'use strict';
+/** The name of the script in stack traces. */
+const SCRIPT = 'rkt.cjs';
+
+/** How programs come by what the executable holds. */
+const ASSETS = `'use strict';
 const { getRawAsset } = require('node:sea');
 const { Script } = require('node:vm');
 const read = (asset) => Buffer.from(getRawAsset(asset)).latin1Slice();
+`;
+
+/**
+ * What node starts: the bundle, with the code that was compiled for what it is to do. A cache costs by its size, used
+ * or not: the commands that make pods have their own, chosen by a guess that costs only time where it is wrong.
+ */
+const bootstrap = (specials: readonly SpecialCache[], libraries: readonly string[]): string => `${ASSETS}
 const evaluated = new Map(${JSON.stringify(libraries)}.map((name) => [name, undefined]));
 const load = (name) => {
   if (!evaluated.has(name)) return require(name);
@@ -38,9 +45,15 @@ const load = (name) => {
   }
   return library.exports;
 };
-const special = process.argv.some((word) => ${JSON.stringify(words)}.includes(word));
-const cachedData = new Uint8Array(getRawAsset(special ? 'special-cache' : 'cache'));
-new Script(read('script'), { filename: 'rkt.cjs', cachedData }).runInThisContext()(load, module, exports, __filename, __dirname);
+const special = ${JSON.stringify(specials)}.find(({ words }) => process.argv.some((word) => words.includes(word)));
+const cachedData = new Uint8Array(getRawAsset(special === undefined ? 'cache' : special.name + '.cache'));
+new Script(read('script'), { filename: '${SCRIPT}', cachedData }).runInThisContext()(load, module, exports, __filename, __dirname);
+`;
+
+/** What a thread starts: the script of its name, with its code. */
+const threadBootstrap = (name: string): string => `${ASSETS}
+const cachedData = new Uint8Array(getRawAsset('${name}.cache'));
+new Script(read('${name}.cjs'), { filename: '${name}.cjs', cachedData }).runInThisContext()(require, module, exports, '', '');
 `;
 
 const NODE_FLAGS = [
@@ -53,6 +66,21 @@ const NODE_FLAGS = [
 
 const WRAPPER_START = '(function (require, module, exports, __filename, __dirname) {';
 
+/** Starts with one of these words among the arguments have a list of hot functions, and a code cache, of their own. */
+export interface SpecialCache {
+  /** Its name in the list. */
+  readonly name: string;
+  readonly words: readonly string[];
+}
+
+/** A program that a thread runs. */
+export interface ThreadProgram {
+  /** A CommonJS bundle, with its source map beside it. */
+  readonly script: string;
+  /** Whose hot functions are its own as well. */
+  readonly hotFunctions: string;
+}
+
 export interface ExecutableOptions {
   /** A CommonJS bundle, with its source map beside it. */
   readonly script: string;
@@ -61,10 +89,10 @@ export interface ExecutableOptions {
   readonly name: string;
   /** Names of libraries that the script asks `require` for, and their scripts: read when they are wanted. */
   readonly libraries?: Readonly<Record<string, string>>;
-  /** Scripts of threads, by the names under which the script asks for their text. */
-  readonly threads?: Readonly<Record<string, string>>;
-  /** Another name there, for starts with one of these words among the arguments. */
-  readonly special?: { readonly name: string; readonly words: readonly string[] };
+  /** By the names under which the script asks for their text. */
+  readonly threads?: Readonly<Record<string, ThreadProgram>>;
+  /** The first that fits is taken. */
+  readonly specials?: readonly SpecialCache[];
 }
 
 /** The script as one expression, so that it can be compiled alone and called with node's `require`. */
@@ -92,30 +120,33 @@ export function buildSingleExecutable({
   name,
   libraries = {},
   threads = {},
-  special,
+  specials = [],
 }: ExecutableOptions): void {
   const work = fs.mkdtempSync(path.join(os.tmpdir(), 'rkt-sea-'));
   try {
-    const wrapped = path.join(work, 'rkt.cjs');
-    writeWrapped(script, wrapped);
     const list = readJson<HotFunctions>(hotFunctionsFile);
-    const writeCache = (file: string, functions: string): void => {
-      const hot = hotFunctionsOf(script, functions, list).map(({ end }) => WRAPPER_START.length + end);
-      fs.writeFileSync(path.join(work, file), buildCodeCache(wrapped, hot));
+    const assets: Record<string, string> = {};
+    const addScript = (asset: string, from: string, file: string): void => {
+      writeWrapped(from, path.join(work, file));
+      assets[asset] = file;
     };
-    writeCache('cache', name);
-    if (special !== undefined) writeCache('special-cache', special.name);
-    const assets: Record<string, string> = { cache: 'cache', script: 'rkt.cjs' };
-    if (special !== undefined) assets['special-cache'] = 'special-cache';
-    for (const [library, file] of Object.entries(libraries)) {
-      assets[library] = path.basename(file);
-      writeWrapped(file, path.join(work, path.basename(file)));
+    const addCache = (asset: string, from: string, file: string, functions: string): void => {
+      const hot = hotFunctionsOf(from, functions, list).map(({ end }) => WRAPPER_START.length + end);
+      fs.writeFileSync(path.join(work, asset), buildCodeCache(path.join(work, file), hot));
+      assets[asset] = asset;
+    };
+    addScript('script', script, SCRIPT);
+    addCache('cache', script, SCRIPT, name);
+    for (const special of specials) addCache(`${special.name}.cache`, script, SCRIPT, special.name);
+    for (const [library, file] of Object.entries(libraries)) addScript(library, file, path.basename(file));
+    for (const [thread, { script: own, hotFunctions }] of Object.entries(threads)) {
+      const file = `${thread}.cjs`;
+      addScript(file, own, file);
+      addCache(`${thread}.cache`, own, file, hotFunctions);
+      fs.writeFileSync(path.join(work, thread), threadBootstrap(thread));
+      assets[thread] = thread;
     }
-    for (const [thread, file] of Object.entries(threads)) assets[thread] = file;
-    fs.writeFileSync(
-      path.join(work, 'bootstrap.cjs'),
-      bootstrap(special?.words ?? [], Object.keys(libraries)),
-    );
+    fs.writeFileSync(path.join(work, 'bootstrap.cjs'), bootstrap(specials, Object.keys(libraries)));
     fs.symlinkSync(trimmedNode(), path.join(work, 'node'));
     const config = {
       main: 'bootstrap.cjs',

@@ -5,6 +5,7 @@
 // debugger where it could stop in a function compiles that function without calling it.
 import fs from 'node:fs';
 import { Session, type Debugger } from 'node:inspector';
+import path from 'node:path';
 import { Script } from 'node:vm';
 
 const [file = '', ...ends] = process.argv.slice(2);
@@ -14,12 +15,12 @@ session.connect();
 
 let scriptId = '';
 session.on('Debugger.scriptParsed', ({ params }) => {
-  if (params.url.endsWith(FILE_NAME)) scriptId = params.scriptId;
+  if (params.url.endsWith(filename)) scriptId = params.scriptId;
 });
 
 // The same name at run time and here: it is part of what stack traces show.
-const FILE_NAME = 'rkt.cjs';
-const script = new Script(text, { filename: FILE_NAME });
+const filename = path.basename(file);
+const script = new Script(text, { filename });
 // Evaluates to the function around the bundle, which is not called; the debugger knows evaluated scripts only.
 const keep: unknown = script.runInThisContext();
 session.post('Debugger.enable');

@@ -27,6 +27,11 @@ if (directory) {
     });
   };
 
+  // The executable holds programs of threads; here they lie beside the script.
+  const sea = process.getBuiltinModule('node:sea');
+  sea.isSea = () => true;
+  sea.getAsset = (name) => fs.readFileSync(path.join(path.dirname(process.argv[1]), `${name}.cjs`), 'latin1');
+
   process.on('exit', write);
   const { prototype } = process.getBuiltinModule('node:ffi').DynamicLibrary;
   const { getFunction } = prototype;
