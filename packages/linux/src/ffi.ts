@@ -103,8 +103,13 @@ export function systemCall(
   return boundSyscall()(number, first, second, third, fourth, fifth);
 }
 
+// Descriptors, flags, modes: most of what calls are given, made once each.
+const SMALL = 512;
+const small: bigint[] = [];
+
 /** An int or a size below 4 GiB as a register holds it; of a negative one calls see the low 32 bits. */
 export function int(value: number): bigint {
+  if (value >= 0 && value < SMALL) return (small[value] ??= BigInt(value));
   return BigInt(value >>> 0);
 }
 
