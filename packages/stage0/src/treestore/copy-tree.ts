@@ -50,10 +50,11 @@ export interface CopyOptions extends Omit<TreeWriterOptions, 'digests'> {
 }
 
 const OWNER_ACCESS = 0o700;
-/** From here on the content of a file is work of its own. */
+/**
+ * From here on the content of a file is work of its own, and on its way to the disk as soon as it is copied: of smaller
+ * ones it costs more to have each written than to leave them to a sync.
+ */
 const LARGE_BYTES = 256 * 1024;
-/** Of smaller files it costs more to have each written than to leave them to the sync. */
-const WRITE_EARLY_BYTES = 64 * 1024;
 const PERMISSIONS = 0o7777;
 /** What open(2) may give a file that is then written; setuid bits would be lost. */
 const CREATED_PERMISSIONS = 0o777;
@@ -302,7 +303,7 @@ export class TreeCopy implements Disposable {
       this.#contents.copy({ from, to, sizeBytes: status.sizeBytes, hasHoles });
       this.bytes += status.sizeBytes;
       this.#describe(from, to, path, status, born);
-      if (this.#options.syncFollows === true && status.sizeBytes >= WRITE_EARLY_BYTES)
+      if (this.#options.syncFollows === true && status.sizeBytes >= LARGE_BYTES)
         this.#contents.startWriting(to);
     } finally {
       if (from !== undefined) closeSync(from);
