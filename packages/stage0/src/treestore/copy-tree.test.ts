@@ -44,6 +44,8 @@ import { SecondThread } from './second-thread.ts';
 import { walkTree } from './walk-tree.ts';
 
 const LARGE = 1_300_000;
+/** A file that is left to a sync. */
+const SMALL_BYTES = 128 * 1024;
 const OPTIONS = { privileged: true, warn: (message: string): void => assert.fail(message) };
 // Not a whole number of microseconds, and before 1970.
 const TIMES = [1_600_000_000_123_456_789n, -1_234_567_891n] as const;
@@ -182,15 +184,26 @@ describe('copies of trees', () => {
     });
   });
 
+  // Each directory is copied in one go, and is enough for a sync. The large file is none of a sync's.
+  const fillForSyncs = (...directories: readonly string[]): void => {
+    for (const directory of directories) {
+      mkdirSync(path.join(source, directory));
+      for (let size = 0; size < EARLY_SYNC_BYTES; size += SMALL_BYTES) {
+        const file = path.join(source, directory, String(size));
+        writeFileSync(file, 'content');
+        truncateSync(file, SMALL_BYTES);
+      }
+    }
+    writeFileSync(path.join(source, 'large'), 'content');
+    truncateSync(path.join(source, 'large'), 2 * EARLY_SYNC_BYTES);
+  };
+
   describe('on their way to the disk where a sync follows', () => {
     const kernel = openKernel();
     let children: number[];
     let watched: Kernel;
     beforeEach(() => {
-      for (const name of ['a', 'b', 'c']) {
-        writeFileSync(path.join(source, name), 'content');
-        truncateSync(path.join(source, name), EARLY_SYNC_BYTES);
-      }
+      fillForSyncs('a', 'b', 'c');
       children = [];
       watched = {
         ...kernel,
@@ -231,10 +244,7 @@ describe('copies of trees', () => {
   });
 
   it('are made where there is no early way to the disk', async () => {
-    for (const name of ['a', 'b']) {
-      writeFileSync(path.join(source, name), 'content');
-      truncateSync(path.join(source, name), EARLY_SYNC_BYTES);
-    }
+    fillForSyncs('a', 'b');
     let refused = 0;
     const refuse = (syscall: string, errno: number) => (): never => {
       refused += 1;

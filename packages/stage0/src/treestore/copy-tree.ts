@@ -93,7 +93,7 @@ export async function copyTree(
   using early = options.syncFollows === true ? new EarlySync(kernel, target) : undefined;
   try {
     for (;;) {
-      early?.copied(copy.bytes);
+      early?.copied(copy.smallBytes);
       const { changes } = copy.work;
       const state = copy.next();
       if (state === 'end') break;
@@ -125,8 +125,8 @@ interface Pair extends Roots {
 /** One thread's part of a copy. */
 export class TreeCopy implements Disposable {
   readonly work: CopyWork;
-  /** Of the files that this thread has copied. */
-  bytes = 0;
+  /** Of the files that this thread has copied, without large ones: what is left to a sync. */
+  smallBytes = 0;
   /** Names of files that have others: which of them is the first is for one thread to say. */
   readonly linked: BytePath[] = [];
   readonly #kernel: Kernel;
@@ -301,7 +301,7 @@ export class TreeCopy implements Disposable {
       from = this.#kernel.openAt2(parent.from, name, { flags: O_RDONLY | O_NOFOLLOW });
       const hasHoles = status.blocks * STAT_BLOCK_BYTES < status.sizeBytes;
       this.#contents.copy({ from, to, sizeBytes: status.sizeBytes, hasHoles });
-      this.bytes += status.sizeBytes;
+      if (status.sizeBytes < LARGE_BYTES) this.smallBytes += status.sizeBytes;
       this.#describe(from, to, path, status, born);
       if (this.#options.syncFollows === true && status.sizeBytes >= LARGE_BYTES)
         this.#contents.startWriting(to);

@@ -6,8 +6,8 @@ import { closeSync, openSync } from 'node:fs';
 import { KernelError } from '@rkt/linux/errno';
 import type { Kernel } from '@rkt/linux/kernel';
 
-/** After so many bytes the next sync begins, if the one before has ended; less is not worth a process. */
-export const EARLY_SYNC_BYTES: number = 64 * 1024 * 1024;
+/** After so many bytes of small files the next sync begins, if the one before has ended; less is not worth a process. */
+export const EARLY_SYNC_BYTES: number = 8 * 1024 * 1024;
 
 /** Syncs the file system of one directory, again and again, in a process beside us; never two at once. */
 export class EarlySync implements Disposable {
@@ -21,7 +21,7 @@ export class EarlySync implements Disposable {
     this.#directory = openSync(directory, 'r');
   }
 
-  /** So many bytes were copied since the start. */
+  /** So many bytes that wait for a sync were copied since the start. */
   copied(bytes: number): void {
     if (bytes < this.#next) return;
     if (this.#child !== undefined && !this.#kernel.hasEnded(this.#child)) return;
