@@ -6,7 +6,7 @@ import path from 'node:path';
 import type { AciInfo } from './build-stage1/aci.ts';
 import { bundle, bundleLibrary } from './bundle.ts';
 import { writeManPages } from './man.ts';
-import { buildSingleExecutable } from './sea.ts';
+import { buildSingleExecutable, type ThreadProgram } from './sea.ts';
 import { bundlesDir, distDir, productVersion, readJson, runTool, workspaceRoot } from './workspace.ts';
 
 /** Libraries of the API service and of signatures: two thirds of the text that every other start would read. */
@@ -42,14 +42,15 @@ export async function bundleRkt(script: string): Promise<number> {
   return bytes;
 }
 
-/** Bundles the programs of threads, to beside the script; returns where each is. */
-export async function bundleThreads(): Promise<Record<string, string>> {
-  const scripts: Record<string, string> = {};
+/** Bundles the programs of threads, to beside the script. They call what the main thread calls beside them. */
+export async function bundleThreads(): Promise<Record<string, ThreadProgram>> {
+  const threads: Record<string, ThreadProgram> = {};
   for (const [name, entry] of Object.entries(THREADS)) {
-    scripts[name] = path.join(bundlesDir, `${name}.cjs`);
-    await bundle({ entry: path.join(workspaceRoot, entry), output: scripts[name] });
+    const script = path.join(bundlesDir, `${name}.cjs`);
+    await bundle({ entry: path.join(workspaceRoot, entry), output: script });
+    threads[name] = { script, hotFunctions: 'stage0-copies' };
   }
-  return scripts;
+  return threads;
 }
 
 async function main(): Promise<void> {
@@ -60,17 +61,13 @@ async function main(): Promise<void> {
     libraries[name] = path.join(bundlesDir, `${path.basename(name)}.cjs`);
     await bundleLibrary(name, libraries[name]);
   }
-  const threads = Object.entries(await bundleThreads()).map(
-    ([thread, file]) => [thread, { script: file, hotFunctions: 'stage0-copies' }] as const,
-  );
   const output = path.join(distDir, 'rkt');
   buildSingleExecutable({
     script,
     output,
     name: 'stage0',
     libraries,
-    // They call what the main thread calls beside them.
-    threads: Object.fromEntries(threads),
+    threads: await bundleThreads(),
     specials: LAUNCHES,
   });
   fs.copyFileSync(`${script}.map`, `${output}.map`);
