@@ -99,6 +99,9 @@ describe('copies of trees', () => {
     kernel.lsetXattr(at('small'), 'user.name', Buffer.from('value'));
     linkSync(at('large'), at('second-name'));
     symlinkSync('/nowhere/\u{1F980}', at('link'));
+    symlinkSync('nowhere', at('link-1'));
+    lchownSync(at('link-1'), 0, 0);
+    linkSync(at('link-1'), at('link-2'));
     kernel.mknodAt(AT_FDCWD, at('null'), S_IFCHR | 0o640, 1, 3);
     kernel.mknodAt(AT_FDCWD, at('disk'), S_IFBLK | 0o600, 0xabc, 0xf_1234);
     kernel.mknodAt(AT_FDCWD, at('pipe'), S_IFIFO | 0o604, 0, 0);
@@ -144,6 +147,15 @@ describe('copies of trees', () => {
       chmodSync(others, 0o2777);
       for (const [index, directory] of [source, others, path.join(others, 'below')].entries()) {
         fill(directory);
+        for (const mode of [0o000, 0o700, 0o755, 0o777, 0o1777, 0o2755, 0o070]) {
+          const below = path.join(directory, `d-${mode.toString(8)}`);
+          mkdirSync(below);
+          writeFileSync(path.join(below, 'file'), '');
+          symlinkSync('file', path.join(below, 'link'));
+          mkdirSync(path.join(below, 'below'));
+          chownSync(below, index, index);
+          chmodSync(below, mode);
+        }
         for (const mode of [0o000, 0o444, 0o600, 0o644, 0o666, 0o755, 0o777, 0o4755, 0o2755, 0o1644]) {
           for (const group of [0, index]) {
             const file = path.join(directory, `${mode.toString(8)}-${group}`);
@@ -327,6 +339,31 @@ describe('copies of trees', () => {
         code: 'unsafe-entry',
       });
     });
+  });
+
+  it('have no directory that others may write to before it is whole', async () => {
+    const modes = [0o755, 0o777, 0o775, 0o757, 0o1777, 0o2775, 0o700, 0o000];
+    for (const mode of modes) {
+      const directory = path.join(source, mode.toString(8));
+      mkdirSync(path.join(directory, 'below'), { recursive: true });
+      chmodSync(directory, mode);
+    }
+    const kernel = openKernel();
+    const made: number[] = [];
+    const mask = process.umask(0);
+    await copy({
+      ...kernel,
+      mkdirAt(directory, name, mode) {
+        kernel.mkdirAt(directory, name, mode);
+        made.push(kernel.statAt(directory, name, AT_SYMLINK_NOFOLLOW).mode);
+      },
+    }).finally(() => process.umask(mask));
+    assert.equal(made.length, 2 * modes.length);
+    assert.deepEqual(
+      made.filter((mode) => (mode & 0o022) !== 0),
+      [],
+    );
+    assertSame();
   });
 
   it('are the same where the kernel does not copy', async () => {

@@ -50,6 +50,7 @@ export interface CopyOptions extends Omit<TreeWriterOptions, 'digests'> {
 }
 
 const OWNER_ACCESS = 0o700;
+const OTHERS_WRITE = 0o022;
 /**
  * From here on the content of a file is work of its own, and on its way to the disk as soon as it is copied: of smaller
  * ones it costs more to have each written than to leave them to a sync.
@@ -137,7 +138,7 @@ export class TreeCopy implements Disposable {
   readonly #target: number;
   /** The way from the target to the source. */
   readonly #wayBack: string;
-  /** What becomes of new files, by the mode they are made with. */
+  /** What becomes of new files, directories and links, by type and the mode they are made with. */
   readonly #born = new Map<number, FileStatus>();
   /** Modes that would lock us out, kept for the end; root is never locked out. */
   readonly #closed: { readonly path: BytePath; readonly mode: number }[] = [];
@@ -175,7 +176,8 @@ export class TreeCopy implements Disposable {
     const names = [...this.linked, ...linked].sort();
     for (const path of names) this.#guard(path, () => this.#linkedFile(path, firstNames));
     // Their directories have changed.
-    for (const path of new Set(names.map(parentOf))) this.#open(path, (pair) => this.#endDirectory(pair));
+    for (const path of new Set(names.map(parentOf)))
+      this.#open(path, ({ to, status }) => this.#kernel.utimensAt(to, null, status.atime, status.mtime, 0));
     // The deepest first: what is above may lock us out of it.
     for (const { path, mode } of this.#closed.sort((a, b) => b.path.length - a.path.length)) {
       this.#guard(path, () => this.#kernel.fchmodAt(this.#target, pathBytes(path || '.'), mode));
@@ -221,7 +223,7 @@ export class TreeCopy implements Disposable {
       this.#kernel.symlinkAt(this.#sourceOf(path), parent.to, name);
       this.#describeByName(parent, name, path, { ...status, mode: S_IFLNK });
     } else if (type === S_IFDIR) {
-      this.#kernel.mkdirAt(parent.to, name, OWNER_ACCESS);
+      this.#kernel.mkdirAt(parent.to, name, directoryMode(status));
       this.work.add({ kind: 'directory', path });
     } else if (type !== S_IFSOCK) {
       if (status.linkCount > 1) this.linked.push(path);
@@ -232,7 +234,7 @@ export class TreeCopy implements Disposable {
   #leaf(parent: Roots, name: Buffer, path: BytePath, status: FileStatus): void {
     const type = status.mode & S_IFMT;
     if (type === S_IFREG) this.#file(parent, name, path, status);
-    else if (type === S_IFLNK) this.#symlink(parent, name, path, status);
+    else if (type === S_IFLNK) this.#symlink(parent, name, path, status, true);
     else if (type === S_IFCHR || type === S_IFBLK || type === S_IFIFO)
       this.#device(parent, name, path, status);
   }
@@ -251,7 +253,10 @@ export class TreeCopy implements Disposable {
       return this.#kernel.linkAt(this.#target, pathBytes(first), this.#target, name, 0);
     firstNames.set(status.inode, path);
     const roots = { from: this.#source, to: this.#target };
-    if ((status.mode & S_IFMT) !== S_IFREG) return this.#leaf(roots, name, path, status);
+    const type = status.mode & S_IFMT;
+    // Its directory is done, and may hand down its group by now.
+    if (type === S_IFLNK) return this.#symlink(roots, name, path, status, false);
+    if (type !== S_IFREG) return this.#leaf(roots, name, path, status);
     this.#fill(roots, name, this.#kernel.openAt2(this.#target, name, CREATE_FILE), path, status);
   }
 
@@ -264,16 +269,17 @@ export class TreeCopy implements Disposable {
     }
     const mode = status.mode & CREATED_PERMISSIONS;
     const to = this.#kernel.openAt2(parent.to, name, { flags: CREATE, mode });
-    this.#fill(parent, name, to, path, status, this.#bornAs(to, mode));
+    const born = this.#bornAs(S_IFREG | mode, () => this.#kernel.statAt(to, '', AT_EMPTY_PATH));
+    this.#fill(parent, name, to, path, status, born);
   }
 
   // Masks, groups and lists of directories and the file system have their say, but in all directories the same until
   // these are done: all are made by us, below one.
-  #bornAs(fd: number, mode: number): FileStatus {
-    let born = this.#born.get(mode);
+  #bornAs(typeAndMode: number, ask: () => FileStatus): FileStatus {
+    let born = this.#born.get(typeAndMode);
     if (born === undefined) {
-      born = this.#kernel.statAt(fd, '', AT_EMPTY_PATH);
-      this.#born.set(mode, born);
+      born = ask();
+      this.#born.set(typeAndMode, born);
     }
     return born;
   }
@@ -314,7 +320,11 @@ export class TreeCopy implements Disposable {
   #endDirectory({ path, from, to, status }: Pair): void {
     const mode = status.mode & PERMISSIONS;
     if (this.#options.privileged || (mode & OWNER_ACCESS) === OWNER_ACCESS) {
-      this.#describe(from, to, path, status);
+      // The target itself was made by others.
+      const key = S_IFDIR | directoryMode(status);
+      const born =
+        path === '' ? undefined : this.#bornAs(key, () => this.#kernel.statAt(to, '', AT_EMPTY_PATH));
+      this.#describe(from, to, path, status, born);
       return;
     }
     this.#closed.push({ path, mode });
@@ -345,9 +355,12 @@ export class TreeCopy implements Disposable {
     }
   }
 
-  #symlink(parent: Roots, name: Buffer, path: BytePath, status: FileStatus): void {
+  #symlink(parent: Roots, name: Buffer, path: BytePath, status: FileStatus, isBornAlike: boolean): void {
     this.#kernel.symlinkAt(this.#kernel.readlinkBytesAt(parent.from, name), parent.to, name);
-    this.#describeByName(parent, name, path, status);
+    const born = isBornAlike
+      ? this.#bornAs(S_IFLNK, () => this.#kernel.statAt(parent.to, name, AT_SYMLINK_NOFOLLOW))
+      : undefined;
+    this.#describeByName(parent, name, path, status, born);
   }
 
   // Devices and fifos are made by name and never opened.
@@ -361,9 +374,10 @@ export class TreeCopy implements Disposable {
     this.#describeByName(parent, name, path, status);
   }
 
-  #describeByName({ to }: Roots, name: Buffer, path: BytePath, status: FileStatus): void {
+  #describeByName({ to }: Roots, name: Buffer, path: BytePath, status: FileStatus, born?: FileStatus): void {
     const { uid, gid } = this.#owner(path, status);
-    if (this.#options.privileged) this.#kernel.fchownAt(to, name, uid, gid, AT_SYMLINK_NOFOLLOW);
+    if (this.#options.privileged && (born?.uid !== uid || born.gid !== gid))
+      this.#kernel.fchownAt(to, name, uid, gid, AT_SYMLINK_NOFOLLOW);
     if ((status.mode & S_IFMT) !== S_IFLNK) this.#kernel.fchmodAt(to, name, status.mode & PERMISSIONS);
     this.#kernel.utimensAt(to, name, status.atime, status.mtime, AT_SYMLINK_NOFOLLOW);
   }
@@ -391,6 +405,12 @@ function asWriteFailure(path: BytePath, error: unknown): unknown {
   const failure = asKernelError(error);
   const reason = failure instanceof KernelError ? errnoText(failure.errno) : (failure as Error).message;
   return new UnpackError('write-failed', `cannot write rootfs/${readable(path)}: ${reason}`);
+}
+
+/** What a directory is made with: its mode, if that lets us work in it and nobody else. */
+function directoryMode({ mode }: FileStatus): number {
+  const isOurs = (mode & OWNER_ACCESS) === OWNER_ACCESS && (mode & OTHERS_WRITE) === 0;
+  return isOurs ? mode & CREATED_PERMISSIONS : OWNER_ACCESS;
 }
 
 function namesIn(directory: number): BytePath[] {
