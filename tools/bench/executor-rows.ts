@@ -10,9 +10,11 @@ import {
   debian,
   outputOf,
   removeData,
+  removeTree,
   rktWith,
   sleepImage,
   trueImage,
+  untilInodesAreFree,
   warmStore,
 } from './fixtures.ts';
 import { CLEAN_ENVIRONMENT, type Contestant, timeOnce } from './measure.ts';
@@ -67,14 +69,14 @@ export async function runningPod(command: readonly string[]): Promise<string> {
   throw new Error('the pod did not start');
 }
 
-function copyRow(): Measured {
+async function copyRow(): Promise<Measured> {
   const image = debian();
   const { command, data } = rktWith('copy');
   removeData(data);
   const tree = path.join(benchDir, 'copy-source');
   const target = path.join(benchDir, 'copy-target');
-  // Nothing is deleted between rounds: for minutes after, ext4 passes by the inodes of deleted files one by one, which
-  // costs either side seconds and says nothing about it. Nor does either pay for what the other has yet to write.
+  // Nothing is deleted between rounds, nor for minutes before: ext4 passes by the inodes of deleted files one by one,
+  // which costs either side seconds and says nothing about it. Nor does either pay for what the other has yet to write.
   let round = 0;
   const keep = (): void => {
     if (fs.existsSync(target)) fs.renameSync(target, `${target}-${(round += 1)}`);
@@ -82,11 +84,12 @@ function copyRow(): Measured {
   };
   const clear = (): void => {
     for (const name of fs.readdirSync(benchDir).filter((entry) => entry.startsWith('copy-'))) {
-      fs.rmSync(path.join(benchDir, name), { recursive: true, force: true });
+      removeTree(path.join(benchDir, name));
     }
   };
   try {
     clear();
+    await sleep(untilInodesAreFree());
     // Its first preparation imports, renders and copies; the second only copies.
     const key = outputOf([...command, 'fetch', image]).trim();
     timeOnce([...command, 'prepare', '--no-overlay', key]);
