@@ -366,6 +366,65 @@ describe('copies of trees', () => {
     assertSame();
   });
 
+  describe('are not led out of their target by a link that somebody puts into it', () => {
+    let outside: string;
+    beforeEach(() => {
+      outside = path.join(base, 'outside');
+      mkdirSync(path.join(outside, 'below'), { recursive: true });
+      mkdirSync(path.join(source, 'open/moved/below'), { recursive: true });
+      chmodSync(path.join(source, 'open'), 0o777);
+    });
+
+    /** Moves a directory away, and a link to the outside into its place, before the first call with such a name. */
+    async function attack(call: 'openAt2' | 'linkAt', name: string): Promise<void> {
+      const kernel = openKernel();
+      const moved = path.join(target, 'open/moved');
+      const swap = (asked: Parameters<Kernel['openAt2']>[1]): void => {
+        if (asked.toString() !== name || existsSync(`${moved}.away`) || !existsSync(moved)) return;
+        renameSync(moved, `${moved}.away`);
+        symlinkSync(outside, moved);
+      };
+      await assert.rejects(
+        copy({
+          ...kernel,
+          openAt2(directory, asked, how) {
+            if (call === 'openAt2') swap(asked);
+            return kernel.openAt2(directory, asked, how);
+          },
+          linkAt(from, asked, to, as, flags) {
+            if (call === 'linkAt') swap(asked);
+            kernel.linkAt(from, asked, to, as, flags);
+          },
+        }),
+        {
+          code: 'write-failed',
+          message:
+            /^cannot write rootfs\/open\/moved.*: (too many levels of symbolic links|not a directory)$/,
+        },
+      );
+      assert.deepEqual(readdirSync(outside), ['below']);
+      assert.deepEqual(readdirSync(path.join(outside, 'below')), []);
+    }
+
+    it('a directory', async () => {
+      writeFileSync(path.join(source, 'open/moved/below/file'), 'content');
+      await attack('openAt2', 'open/moved/below');
+    });
+
+    it('a large file', async () => {
+      writeFileSync(path.join(source, 'open/moved/large'), Buffer.alloc(LARGE));
+      await attack('openAt2', 'open/moved/large');
+    });
+
+    it('a further name of a file', async () => {
+      for (const name of ['open/moved/one', 'open/moved/two'])
+        symlinkSync('nowhere', path.join(source, name));
+      linkSync(path.join(source, 'open/moved/one'), path.join(source, 'a name'));
+      linkSync(path.join(source, 'open/moved/two'), path.join(source, 'b name'));
+      await attack('linkAt', 'a name');
+    });
+  });
+
   it('are the same where the kernel does not copy', async () => {
     fill(source);
     const without: Kernel = {

@@ -18,6 +18,7 @@ import {
   O_NOFOLLOW,
   O_RDONLY,
   O_WRONLY,
+  RESOLVE_NO_SYMLINKS,
   S_IFBLK,
   S_IFCHR,
   S_IFDIR,
@@ -63,7 +64,9 @@ const CREATED_PERMISSIONS = 0o777;
 const STAT_BLOCK_BYTES = 512;
 const CREATE = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
 const CREATE_FILE = { flags: CREATE, mode: 0o600 };
-const OPEN_DIRECTORY = { flags: O_RDONLY | O_DIRECTORY | O_NOFOLLOW };
+// Names that lead through directories which are done, and which others may write to by then: links would lead out.
+const OPEN_FILE = { flags: O_WRONLY | O_NOFOLLOW, resolve: RESOLVE_NO_SYMLINKS };
+const OPEN_DIRECTORY = { flags: O_RDONLY | O_DIRECTORY | O_NOFOLLOW, resolve: RESOLVE_NO_SYMLINKS };
 
 /**
  * Copies all that is below `source`, and what `source` itself says, to the existing, empty directory `target`; sockets
@@ -174,7 +177,8 @@ export class TreeCopy implements Disposable {
     const firstNames = new Map<bigint, BytePath>();
     // So that the first name does not depend on who was faster.
     const names = [...this.linked, ...linked].sort();
-    for (const path of names) this.#guard(path, () => this.#linkedFile(path, firstNames));
+    for (const path of names)
+      this.#open(parentOf(path), (pair) => this.#guard(path, () => this.#linkedFile(pair, path, firstNames)));
     // Their directories have changed.
     for (const path of new Set(names.map(parentOf)))
       this.#open(path, ({ to, status }) => this.#kernel.utimensAt(to, null, status.atime, status.mtime, 0));
@@ -245,19 +249,20 @@ export class TreeCopy implements Disposable {
     return Buffer.concat([Buffer.from(`${up}${this.#wayBack}/`), pathBytes(path)]);
   }
 
-  #linkedFile(path: BytePath, firstNames: Map<bigint, BytePath>): void {
-    const name = pathBytes(path);
-    const status = this.#kernel.statAt(this.#source, name, AT_SYMLINK_NOFOLLOW);
+  #linkedFile(parent: Pair, path: BytePath, firstNames: Map<bigint, BytePath>): void {
+    const name = pathBytes(baseOf(path));
+    const status = this.#kernel.statAt(parent.from, name, AT_SYMLINK_NOFOLLOW);
     const first = firstNames.get(status.inode);
-    if (first !== undefined)
-      return this.#kernel.linkAt(this.#target, pathBytes(first), this.#target, name, 0);
+    if (first !== undefined) {
+      const firstName = pathBytes(baseOf(first));
+      return this.#open(parentOf(first), ({ to }) => this.#kernel.linkAt(to, firstName, parent.to, name, 0));
+    }
     firstNames.set(status.inode, path);
-    const roots = { from: this.#source, to: this.#target };
     const type = status.mode & S_IFMT;
     // Its directory is done, and may hand down its group by now.
-    if (type === S_IFLNK) return this.#symlink(roots, name, path, status, false);
-    if (type !== S_IFREG) return this.#leaf(roots, name, path, status);
-    this.#fill(roots, name, this.#kernel.openAt2(this.#target, name, CREATE_FILE), path, status);
+    if (type === S_IFLNK) return this.#symlink(parent, name, path, status, false);
+    if (type !== S_IFREG) return this.#leaf(parent, name, path, status);
+    this.#fill(parent, name, this.#kernel.openAt2(parent.to, name, CREATE_FILE), path, status);
   }
 
   // A large one is made here, so that its directory does not change later; its content is for whoever has time.
@@ -288,7 +293,7 @@ export class TreeCopy implements Disposable {
     this.#guard(path, () => {
       const name = pathBytes(path);
       const status = this.#kernel.statAt(this.#source, name, AT_SYMLINK_NOFOLLOW);
-      const to = this.#kernel.openAt2(this.#target, name, { flags: O_WRONLY | O_NOFOLLOW });
+      const to = this.#kernel.openAt2(this.#target, name, OPEN_FILE);
       this.#fill({ from: this.#source, to: this.#target }, name, to, path, status);
     });
   }
@@ -407,7 +412,7 @@ function asWriteFailure(path: BytePath, error: unknown): unknown {
   return new UnpackError('write-failed', `cannot write rootfs/${readable(path)}: ${reason}`);
 }
 
-/** What a directory is made with: its mode, if that lets us work in it and nobody else. */
+/** What a directory is made with: its mode, if that lets us write in it, and nobody else. */
 function directoryMode({ mode }: FileStatus): number {
   const isOurs = (mode & OWNER_ACCESS) === OWNER_ACCESS && (mode & OTHERS_WRITE) === 0;
   return isOurs ? mode & CREATED_PERMISSIONS : OWNER_ACCESS;
