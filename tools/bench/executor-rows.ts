@@ -8,13 +8,13 @@ import {
   benchDir,
   collect,
   debian,
+  inodesAreFree,
   outputOf,
   removeData,
   removeTree,
   rktWith,
   sleepImage,
   trueImage,
-  untilInodesAreFree,
   warmStore,
 } from './fixtures.ts';
 import { CLEAN_ENVIRONMENT, type Contestant, timeOnce } from './measure.ts';
@@ -89,7 +89,7 @@ async function copyRow(): Promise<Measured> {
   };
   try {
     clear();
-    await sleep(untilInodesAreFree());
+    await inodesAreFree();
     // Its first preparation imports, renders and copies; the second only copies.
     const key = outputOf([...command, 'fetch', image]).trim();
     timeOnce([...command, 'prepare', '--no-overlay', key]);

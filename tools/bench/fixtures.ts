@@ -3,6 +3,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { aciFromDirectory, writeAci } from '@rkt/testkit/aci-builder';
 import { imageManifest } from '@rkt/testkit/manifests';
 import { hierarchies, removeCgroup } from '@rkt/linux/cgroup';
@@ -97,10 +98,13 @@ export function removeTree(directory: string): void {
   fs.writeFileSync(removedFile, '');
 }
 
-/** Milliseconds until new files cost what they cost where nothing was removed of late. */
-export function untilInodesAreFree(): number {
+/** Waits until new files cost what they cost where no tree was removed of late. */
+export async function inodesAreFree(): Promise<void> {
   const removed = fs.statSync(removedFile, { throwIfNoEntry: false })?.mtimeMs ?? 0;
-  return Math.max(0, removed + RECENTLY_REMOVED_MS - Date.now());
+  const left = removed + RECENTLY_REMOVED_MS - Date.now();
+  if (left <= 0) return;
+  console.error(`waiting ${Math.ceil(left / 1000)} s for the inodes of removed trees`);
+  await sleep(left);
 }
 
 /** Removes a data directory and whatever a pod in it has left mounted. */

@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { writeAci } from '@rkt/testkit/aci-builder';
 import { imageManifest } from '@rkt/testkit/manifests';
-import { bareContainer, benchDir, outputOf, removeData, rktWith } from './fixtures.ts';
+import { bareContainer, benchDir, outputOf, removeData, removeTree, rktWith } from './fixtures.ts';
 import { type Contestant, peakMemory, timeOnce } from './measure.ts';
 import { debianLayout, Registry } from './registry.ts';
 import { type Measured, ratio, type Row } from './row.ts';
@@ -44,7 +44,7 @@ async function fetchDockerRow(): Promise<Measured> {
   using aside = new Aside();
   const ours = fetching('fetch-docker', reference, aside);
   const target = path.join(benchDir, 'umoci');
-  fs.rmSync(target, { recursive: true, force: true });
+  removeTree(target);
   const line =
     'skopeo copy --quiet --src-tls-verify=false "docker://$0" "oci:$1/oci:t" && umoci unpack --image "$1/oci:t" "$1/bundle"';
   const renew = (): void => {
@@ -56,7 +56,7 @@ async function fetchDockerRow(): Promise<Measured> {
     return ratio(ours, theirs, 4);
   } finally {
     removeData(ours.data);
-    fs.rmSync(target, { recursive: true, force: true });
+    removeTree(target);
   }
 }
 
@@ -137,7 +137,7 @@ function imageListRow(...flags: readonly string[]): Measured {
     return ratio({ name: 'image list', command: [...many.command, ...list] }, empty, 20);
   } finally {
     for (const { data } of [none, many]) removeData(data);
-    fs.rmSync(directory, { recursive: true, force: true });
+    removeTree(directory);
   }
 }
 

@@ -14,6 +14,7 @@ import {
   flyImage,
   outputOf,
   removeData,
+  removeTree,
   rkt,
   rktWith,
   sleepImage,
@@ -102,7 +103,7 @@ function fetchRow(): Measured {
   const target = path.join(benchDir, 'pipeline');
   const pipeline = `gzip -dc "$0" | tee >(sha512sum >/dev/null) | tar -xpf - -C "$1"; wait`;
   const renew = (): void => {
-    fs.rmSync(target, { recursive: true, force: true });
+    removeTree(target);
     fs.mkdirSync(target, { recursive: true });
   };
   try {
@@ -112,7 +113,7 @@ function fetchRow(): Measured {
     return { ...measured, detail: `${(fs.statSync(image).size / 1e6).toFixed(0)} MB, ${measured.detail}` };
   } finally {
     empty();
-    fs.rmSync(target, { recursive: true, force: true });
+    removeTree(target);
   }
 }
 
