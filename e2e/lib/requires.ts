@@ -23,6 +23,7 @@ export type Requirement =
   | 'systemd-host'
   | 'selinux'
   | 'ip_tables'
+  | 'loop'
   | `systemd>=${number}`
   | `link:${string}`
   | `program:${string}`;
@@ -88,6 +89,8 @@ function look(need: Requirement): string | undefined {
       return existsSync('/run/systemd/system') ? undefined : 'needs a machine with systemd as PID 1';
     case 'selinux':
       return existsSync('/sys/fs/selinux/enforce') ? undefined : 'needs a machine with SELinux';
+    case 'loop':
+      return existsSync('/dev/loop-control') ? undefined : 'needs loop devices';
     case 'ip_tables':
       return spawnSync('unshare', ['--net', 'iptables-legacy', '-t', 'nat', '-S']).status === 0
         ? undefined

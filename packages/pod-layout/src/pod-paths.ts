@@ -46,6 +46,11 @@ export const appInfoDir = (pod: PodDir, app: AppName): string => `${pod}/appsinf
 /** The pod's own copy of the app's image manifest. */
 export const appImageManifestFile = (pod: PodDir, app: AppName): string => `${pod}/appsinfo/${app}/manifest`;
 export const appTreeIdFile = (pod: PodDir, app: AppName): string => `${pod}/appsinfo/${app}/treeStoreID`;
+/**
+ * Holds the ID of the boot in which the trees of a prepared pod were copied, which the disk may not have whole before it
+ * ends; ours. Not there where all is on the disk.
+ */
+export const copiedInBootFile = (pod: PodDir): string => `${pod}/copied-in-boot`;
 export const overlayPreparedMark = (pod: PodDir): string => `${pod}/overlay-prepared`;
 export const privateUsersFile = (pod: PodDir): string => `${pod}/private-users-prepared`;
 /** SELinux labels of the pod's processes and files; ours. */

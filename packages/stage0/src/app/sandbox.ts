@@ -28,7 +28,7 @@ import { resolveDataDir } from '../config/data-dir.ts';
 import { during } from '../pod/context.ts';
 import { PodError } from '../pod/errors.ts';
 import { resolvePod } from '../pod/find.ts';
-import { findPod, type PodSnapshot, syncDirectory } from '../pod/pod.ts';
+import { findPod, type PodSnapshot, syncPath } from '../pod/pod.ts';
 import { isReady, statusRoot } from '../pod/record.ts';
 
 /** The pod that `argument` means. @throws CommandError */
@@ -92,7 +92,7 @@ export function replaceManifest(pod: PodDir, manifest: PodManifest): void {
     closeSync(fd);
   }
   renameSync(beside, file);
-  syncDirectory(pod);
+  syncPath(pod);
 }
 
 /** @throws PodError `app-not-found` */

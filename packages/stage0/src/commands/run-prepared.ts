@@ -8,12 +8,13 @@ import { resolveDataDir } from '../config/data-dir.ts';
 import { launchPod } from '../launch/launch.ts';
 import { checkMetadataService, registerIfAsked } from '../launch/metadata.ts';
 import { checkOverlayStillUsable } from '../launch/overlay-use.ts';
-import { during } from '../pod/context.ts';
+import { during, duringAsync } from '../pod/context.ts';
 import { PodError } from '../pod/errors.ts';
 import { resolvePod } from '../pod/find.ts';
 import { movePod, takePod } from '../pod/pod.ts';
 import { summarizeManifest } from '../pod/summary.ts';
 import { checkNetwork } from '../prepare/checks.ts';
+import { restoreCopies } from '../prepare/durable.ts';
 
 export async function run({ global, flags, args, env }: Invocation<RunPreparedFlags>): Promise<number> {
   const data = await resolveDataDir(global);
@@ -27,13 +28,9 @@ export async function run({ global, flags, args, env }: Invocation<RunPreparedFl
   checkNetwork(flags, manifest.forwardsPorts);
   checkOverlayStillUsable(data, pod.dir);
   await checkMetadataService(flags);
+  const logger = createLogger({ prefix: 'stage0', debug: global.debug });
+  await duringAsync("cannot copy the pod's images again", () => restoreCopies(pod, logger));
   const running = during('cannot transition to run', () => movePod(pod, 'run'));
   const mdsToken = await registerIfAsked(running, flags);
-  return launchPod(running, {
-    flags,
-    global,
-    env,
-    mdsToken,
-    logger: createLogger({ prefix: 'stage0', debug: global.debug }),
-  });
+  return launchPod(running, { flags, global, env, mdsToken, logger });
 }

@@ -32,10 +32,11 @@ import {
   type Stage1Root,
   stage1Rootfs,
 } from '@rkt/pod-layout/pod-paths';
-import { appDir, appManifest, appRootfs, statusDir } from '@rkt/pod-layout/stage1-paths';
+import { appManifest, appRootfs, statusDir } from '@rkt/pod-layout/stage1-paths';
 
 import { PodError } from '../pod/errors.ts';
 import { readIfThere, stage1TreeId } from '../pod/record.ts';
+import { makeAppDir } from '../prepare/app-image.ts';
 import { labelFiles, mountLabel } from './selinux.ts';
 
 /** What mounting needs besides the pod itself. */
@@ -62,16 +63,12 @@ export function mountStage1Root(pod: PodDir, context: MountContext): Stage1Root 
 
 /** Mounts the app's overlay below stage1, with its image manifest beside it. */
 export function mountApp(pod: PodDir, root: Stage1Root, app: string, context: MountContext): void {
-  const directory = appDir(root, app);
-  mkdirSync(directory, { recursive: true, mode: POD_DIR_MODE });
-  // Nobody but its owner may pass, so that is the pod's root.
-  const users = podUsers(pod);
-  if (users !== undefined) chownSync(directory, users.shift, users.shift);
+  makeAppDir(root, app, podUsers(pod));
   copyFileSync(appImageManifestFile(pod, app), appManifest(root, app));
   mountTree(pod, appTreeId(pod, app), app, appRootfs(root, app), context);
 }
 
-/** ID of the tree an overlay pod's app comes from. */
+/** ID of the tree that an app runs on, or was copied from. @throws PodError `bad-manifest` when the file holds anything else */
 export function appTreeId(pod: PodDir, app: string): string {
   const id = readFileSync(appTreeIdFile(pod, app), 'utf8').trim();
   if (!isTreeId(id)) throw new PodError('bad-manifest', `${appTreeIdFile(pod, app)} holds no tree ID`);

@@ -91,7 +91,7 @@ export function movePod(pod: LockedPod, to: PodDirectoryName): LockedPod {
   }
   const dir = podPath(pod.data, to, pod.uuid);
   renameSync(pod.dir, dir);
-  syncDirectory(podStateDir(pod.data, to));
+  syncPath(podStateDir(pod.data, to));
   return { ...pod, directory: to, dir };
 }
 
@@ -133,9 +133,9 @@ export function lookAt(data: DataDir, uuid: string, directory: PodDirectoryName)
   return { data, uuid, directory, dir, phase: podPhase(directory, locked) };
 }
 
-/** Makes renames into `dir` durable. */
-export function syncDirectory(dir: string): void {
-  const fd = openSync(dir, 'r');
+/** fsync(2) of a file, or of a directory: what was renamed into it is there after a power failure as well. */
+export function syncPath(name: string): void {
+  const fd = openSync(name, 'r');
   try {
     fsyncSync(fd);
   } finally {

@@ -11,6 +11,7 @@ import {
   POD_DIR_MODE,
   POD_FILE_MODE,
   type PodDir,
+  type Stage1Root,
   stage1Rootfs,
 } from '@rkt/pod-layout/pod-paths';
 import { appDir } from '@rkt/pod-layout/stage1-paths';
@@ -19,7 +20,7 @@ import type { ImageManifest } from '@rkt/spec/image-manifest';
 import { checkOsArch, labelValue } from '@rkt/spec/labels';
 
 import type { SecondThread } from '../treestore/second-thread.ts';
-import type { RootCopy, TreeStore } from '../treestore/tree-store.ts';
+import type { OwnerShift, TreeStore } from '../treestore/tree-store.ts';
 
 /** How app images reach the pod. */
 export interface AppImageTarget {
@@ -29,8 +30,6 @@ export interface AppImageTarget {
   readonly privateUsers: UidRange | undefined;
   /** Takes part in copies. */
   readonly second: SecondThread | undefined;
-  /** The pod is to survive a power failure. */
-  readonly durable: boolean;
 }
 
 /**
@@ -46,7 +45,7 @@ export function checkPlatform(image: ImageManifest): void {
   checkOsArch(image.labels ?? [], 'rkt');
 }
 
-/** Records the image for app `name` and renders it: into the tree store with overlay, else into the pod. */
+/** Records the image for app `name` and renders it: into the tree store with overlay, else into the pod, from its tree if it has one. */
 export async function prepareAppImage(
   target: AppImageTarget,
   name: string,
@@ -56,22 +55,28 @@ export async function prepareAppImage(
   const { pod, treeStore, overlay, privateUsers, second } = target;
   mkdirSync(appInfoDir(pod, name), { mode: POD_DIR_MODE });
   writeFileSync(appImageManifestFile(pod, name), manifestText, { mode: POD_FILE_MODE });
-  if (overlay) {
-    const { id } = await treeStore.render(key);
-    writeFileSync(appTreeIdFile(pod, name), id, { mode: POD_FILE_MODE });
-    return;
-  }
-  const directory = appDir(stage1Rootfs(pod), name);
-  mkdirSync(directory, { recursive: true, mode: POD_DIR_MODE });
-  // Nobody but its owner may pass, so that is the pod's root.
-  if (privateUsers !== undefined) chownSync(directory, privateUsers.shift, privateUsers.shift);
-  await treeStore.renderInto(key, directory, copyOf(target), second);
+  const tree = overlay
+    ? (await treeStore.render(key)).id
+    : await treeStore.renderInto(
+        key,
+        makeAppDir(stage1Rootfs(pod), name, privateUsers),
+        shiftOf(privateUsers),
+        second,
+      );
+  // So that image gc leaves it: the pod runs on it, or its copy may have to be made again.
+  if (tree !== undefined) writeFileSync(appTreeIdFile(pod, name), tree, { mode: POD_FILE_MODE });
 }
 
-/** How the tree store is to copy files into the pod. */
-export function copyOf({
-  privateUsers: range,
-  durable,
-}: Pick<AppImageTarget, 'privateUsers' | 'durable'>): RootCopy {
-  return { syncFollows: durable, ...(range && { uidShift: range.shift, gidShift: range.shift }) };
+/** Makes the directory below stage1's root that an app's root and manifest go to. */
+export function makeAppDir(root: Stage1Root, name: string, users: UidRange | undefined): string {
+  const directory = appDir(root, name);
+  mkdirSync(directory, { recursive: true, mode: POD_DIR_MODE });
+  // Nobody but its owner may pass, so that is the pod's root.
+  if (users !== undefined) chownSync(directory, users.shift, users.shift);
+  return directory;
+}
+
+/** How owners of files change on their way into a pod with these users. */
+export function shiftOf(users: UidRange | undefined): OwnerShift {
+  return users === undefined ? {} : { uidShift: users.shift, gidShift: users.shift };
 }

@@ -27,8 +27,6 @@ import { findStage1Image } from './stage1-image.ts';
 export interface NewPodOptions {
   /** Gets the UUID as soon as the directory exists. */
   readonly announce?: (uuid: string) => void;
-  /** The pod is to survive a power failure; the caller syncs. */
-  readonly durable?: boolean;
 }
 
 /**
@@ -38,7 +36,7 @@ export interface NewPodOptions {
 export async function newPod(
   { global, flags, apps, env }: Invocation<PrepareFlags & PodDescription>,
   logger: Logger,
-  { announce, durable = false }: NewPodOptions = {},
+  { announce }: NewPodOptions = {},
 ): Promise<LockedPod> {
   using threads = new DisposableStack();
   // Where there is something to copy for sure, it comes to be while images are looked up.
@@ -74,7 +72,7 @@ export async function newPod(
       }),
     };
     await duringAsync('error setting up stage0', () =>
-      preparePod(pod.dir, { flags, apps: found, stage1, overlay, durable, env }, context),
+      preparePod(pod.dir, { flags, apps: found, stage1, overlay, env }, context),
     );
   } catch (error) {
     pod.lock.release();

@@ -28,7 +28,7 @@ import { during, duringAsync } from '../pod/context.ts';
 import type { ImageStore } from '../store/store.ts';
 import type { SecondThread } from '../treestore/second-thread.ts';
 import type { TreeStore } from '../treestore/tree-store.ts';
-import { type AppImageTarget, checkPlatform, copyOf, prepareAppImage } from './app-image.ts';
+import { type AppImageTarget, checkPlatform, prepareAppImage, shiftOf } from './app-image.ts';
 import { checkStreams } from './checks.ts';
 import { linkImages } from './image-links.ts';
 import { checkGivenManifest, generateManifest } from './pod-manifest.ts';
@@ -40,8 +40,6 @@ export interface PodRequest {
   readonly apps: readonly { readonly request: AppRequest; readonly key: ImageKey }[];
   readonly stage1: ImageKey;
   readonly overlay: boolean;
-  /** It is to survive a power failure: whoever asks syncs when it is prepared. */
-  readonly durable: boolean;
   readonly env: Readonly<Record<string, string>>;
 }
 
@@ -60,13 +58,13 @@ export interface PrepareContext {
 type PodApps = readonly { readonly name: string; readonly key: ImageKey }[];
 
 /** How files get into a pod without overlay. */
-type PodFiles = Pick<AppImageTarget, 'privateUsers' | 'second' | 'durable'>;
+type PodFiles = Pick<AppImageTarget, 'privateUsers' | 'second'>;
 
 /** Fills the pod directory. The pod is complete once its manifest is there. */
 export async function preparePod(pod: PodDir, request: PodRequest, context: PrepareContext): Promise<void> {
   const privateUsers = request.flags.privateUsers ? allocateUidRange(context.data, pod) : undefined;
   mkdirSync(appsInfoDir(pod), { mode: POD_DIR_MODE });
-  const files = { privateUsers, second: context.second, durable: request.durable };
+  const files = { privateUsers, second: context.second };
   await duringAsync('error preparing stage1', () => prepareStage1(pod, request, files, context));
   const { text, apps } = podManifest(request, context);
   for (const { name, key } of apps) {
@@ -93,7 +91,8 @@ async function prepareStage1(
   if (!overlay) {
     // What the host alone runs it can run from the tree, as it does with `enter`; the pod sees links that lead nowhere.
     const linked = new Set(hostFiles(store.readManifest(stage1).annotations));
-    await treeStore.copyRootfs(tree.id, stage1Rootfs(pod), { ...copyOf(files), linked }, files.second);
+    const how = { ...shiftOf(files.privateUsers), linked };
+    await treeStore.copyRootfs(tree.id, stage1Rootfs(pod), how, files.second);
   }
   writeFileSync(stage1TreeIdFile(pod), tree.id, { mode: POD_FILE_MODE });
 }

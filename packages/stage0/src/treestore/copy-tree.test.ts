@@ -16,7 +16,6 @@ import {
   renameSync,
   rmSync,
   symlinkSync,
-  truncateSync,
   writeFileSync,
   writeSync,
 } from 'node:fs';
@@ -39,13 +38,10 @@ import { openKernel } from '@rkt/linux/libc';
 
 import { compareTrees } from './compare.ts';
 import { copyTree } from './copy-tree.ts';
-import { EARLY_SYNC_BYTES } from './early-sync.ts';
 import { SecondThread } from './second-thread.ts';
 import { walkTree } from './walk-tree.ts';
 
 const LARGE = 1_300_000;
-/** A file that is left to a sync. */
-const SMALL_BYTES = 128 * 1024;
 const OPTIONS = { privileged: true, warn: (message: string): void => assert.fail(message) };
 // Not a whole number of microseconds, and before 1970.
 const TIMES = [1_600_000_000_123_456_789n, -1_234_567_891n] as const;
@@ -175,7 +171,7 @@ describe('copies of trees', () => {
 
     it('a mask', async () => {
       const mask = process.umask(0o077);
-      await copy(openKernel(), { syncFollows: true }).finally(() => process.umask(mask));
+      await copy().finally(() => process.umask(mask));
       assertSame();
     });
 
@@ -194,84 +190,6 @@ describe('copies of trees', () => {
       await copy();
       assertSame();
     });
-  });
-
-  // Each directory is copied in one go, and is enough for a sync. The large file is none of a sync's.
-  const fillForSyncs = (...directories: readonly string[]): void => {
-    for (const directory of directories) {
-      mkdirSync(path.join(source, directory));
-      for (let size = 0; size < EARLY_SYNC_BYTES; size += SMALL_BYTES) {
-        const file = path.join(source, directory, String(size));
-        writeFileSync(file, 'content');
-        truncateSync(file, SMALL_BYTES);
-      }
-    }
-    writeFileSync(path.join(source, 'large'), 'content');
-    truncateSync(path.join(source, 'large'), 2 * EARLY_SYNC_BYTES);
-  };
-
-  describe('on their way to the disk where a sync follows', () => {
-    const kernel = openKernel();
-    let children: number[];
-    let watched: Kernel;
-    beforeEach(() => {
-      fillForSyncs('a', 'b', 'c');
-      children = [];
-      watched = {
-        ...kernel,
-        cloneSync(fd) {
-          // Nobody hears of a descriptor that the child cannot use.
-          kernel.syncFs(fd);
-          const pid = kernel.cloneSync(fd);
-          children.push(pid);
-          return pid;
-        },
-        hasEnded(pid) {
-          kernel.waitPid(pid);
-          return true;
-        },
-      };
-    });
-    const assertAllEnded = (): void => {
-      for (const pid of children) assert.throws(() => kernel.kill(pid, 0), { code: 'ESRCH' });
-    };
-
-    it('go there by processes that are waited for', async () => {
-      await copy(watched);
-      assert.deepEqual(children, []);
-      rmSync(target, { recursive: true });
-      mkdirSync(target);
-      await copy(watched, { syncFollows: true });
-      assertSame();
-      assert.equal(children.length, 3);
-      assertAllEnded();
-    });
-
-    it('go there by one process at a time', async () => {
-      await copy({ ...watched, hasEnded: () => false }, { syncFollows: true });
-      assertSame();
-      assert.equal(children.length, 1);
-      assertAllEnded();
-    });
-  });
-
-  it('are made where there is no early way to the disk', async () => {
-    fillForSyncs('a', 'b');
-    let refused = 0;
-    const refuse = (syscall: string, errno: number) => (): never => {
-      refused += 1;
-      throw new KernelError(syscall, errno);
-    };
-    const EAGAIN = 11;
-    const ENOSYS = 38;
-    const kernel = {
-      ...openKernel(),
-      cloneSync: refuse('clone', EAGAIN),
-      startWriting: refuse('sync_file_range', ENOSYS),
-    };
-    await copy(kernel, { syncFollows: true });
-    assertSame();
-    assert.equal(refused, 2);
   });
 
   it('are whole, however many directories and large files there are', async () => {

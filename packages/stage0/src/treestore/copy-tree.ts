@@ -38,7 +38,6 @@ import { UnpackError } from '../unpack/errors.ts';
 import type { TreeWriterOptions } from '../unpack/tree-writer.ts';
 import { XattrWriter } from '../unpack/xattr-writer.ts';
 import { CopyWork } from './copy-work.ts';
-import { EarlySync } from './early-sync.ts';
 import { FileContents } from './file-contents.ts';
 import type { SecondThread } from './second-thread.ts';
 
@@ -46,16 +45,11 @@ import type { SecondThread } from './second-thread.ts';
 export interface CopyOptions extends Omit<TreeWriterOptions, 'digests'> {
   /** Paths below the source that are not copied: the target gets symbolic links to them. */
   readonly linked?: ReadonlySet<BytePath>;
-  /** A sync of the whole file system follows: what is copied is on its way to the disk while the rest is copied. */
-  readonly syncFollows?: boolean;
 }
 
 const OWNER_ACCESS = 0o700;
 const OTHERS_WRITE = 0o022;
-/**
- * From here on the content of a file is work of its own, and on its way to the disk as soon as it is copied: of smaller
- * ones it costs more to have each written than to leave them to a sync.
- */
+/** From here on the content of a file is work of its own. */
 const LARGE_BYTES = 256 * 1024;
 const PERMISSIONS = 0o7777;
 /** What open(2) may give a file that is then written; setuid bits would be lost. */
@@ -94,10 +88,8 @@ export async function copyTree(
     : undefined;
   // A failure of its is for whoever waits for it.
   report?.catch(() => undefined);
-  using early = options.syncFollows === true ? new EarlySync(kernel, target) : undefined;
   try {
     for (;;) {
-      early?.copied(copy.smallBytes);
       const { changes } = copy.work;
       const state = copy.next();
       if (state === 'end') break;
@@ -129,8 +121,6 @@ interface Pair extends Roots {
 /** One thread's part of a copy. */
 export class TreeCopy implements Disposable {
   readonly work: CopyWork;
-  /** Of the files that this thread has copied, without large ones: what is left to a sync. */
-  smallBytes = 0;
   /** Names of files that have others: which of them is the first is for one thread to say. */
   readonly linked: BytePath[] = [];
   readonly #kernel: Kernel;
@@ -312,10 +302,7 @@ export class TreeCopy implements Disposable {
       from = this.#kernel.openAt2(parent.from, name, { flags: O_RDONLY | O_NOFOLLOW });
       const hasHoles = status.blocks * STAT_BLOCK_BYTES < status.sizeBytes;
       this.#contents.copy({ from, to, sizeBytes: status.sizeBytes, hasHoles });
-      if (status.sizeBytes < LARGE_BYTES) this.smallBytes += status.sizeBytes;
       this.#describe(from, to, path, status, born);
-      if (this.#options.syncFollows === true && status.sizeBytes >= LARGE_BYTES)
-        this.#contents.startWriting(to);
     } finally {
       if (from !== undefined) closeSync(from);
       closeSync(to);

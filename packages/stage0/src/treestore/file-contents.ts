@@ -4,7 +4,6 @@ import { ftruncateSync, readSync } from 'node:fs';
 
 import { hasCode } from '@rkt/diagnostics/rkt-error';
 import { SEEK_DATA, SEEK_HOLE } from '@rkt/linux/constants';
-import { KernelError } from '@rkt/linux/errno';
 import type { Kernel } from '@rkt/linux/kernel';
 
 import { writeFully } from '../unpack/write-fully.ts';
@@ -23,7 +22,6 @@ export interface OpenFiles {
 export class FileContents {
   readonly #kernel: Kernel;
   #kernelCopies = true;
-  #startsWriting = true;
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
@@ -37,17 +35,6 @@ export class FileContents {
       ftruncateSync(to, sizeBytes);
     } else if (sizeBytes > 0) {
       this.#copyRange(from, to, 0, sizeBytes);
-    }
-  }
-
-  /** Has a copy go to the disk from now on; what the kernel refuses is left to the sync that follows. */
-  startWriting(fd: number): void {
-    if (!this.#startsWriting) return;
-    try {
-      this.#kernel.startWriting(fd);
-    } catch (error) {
-      if (!(error instanceof KernelError)) throw error;
-      this.#startsWriting = false;
     }
   }
 

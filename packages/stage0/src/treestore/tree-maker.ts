@@ -105,7 +105,7 @@ export class TreeMaker {
 
   unpackInto(layers: readonly Layer[], directory: string, shift: OwnerShift): void {
     const rootfs = treeRootfs(directory);
-    writeManifest(this.#store, topOf(layers), directory);
+    writeManifest(this.#store.readManifestText(topOf(layers)), directory);
     makeRoot(rootfs, shift);
     this.#unpackTo(rootfs, layers, { ...writerOptions(this.#logger, shift), digests: false });
   }
@@ -211,7 +211,7 @@ export class TreeMaker {
 
   #writeHash(directory: string, layers: readonly Layer[], digests: ContentDigests): TreeHash {
     const tree = this.#hash(directory, digests);
-    writeManifest(this.#store, topOf(layers), directory);
+    writeManifest(this.#store.readManifestText(topOf(layers)), directory);
     withKernelErrors(directory, () => writeFileSync(treeHashFile(directory), tree.hash, { mode: FILE_MODE }));
     return tree;
   }

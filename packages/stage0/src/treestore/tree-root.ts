@@ -7,9 +7,7 @@ import type { Logger } from '@rkt/diagnostics/logger';
 import { withKernelErrors } from '@rkt/linux/errno';
 import { openKernel } from '@rkt/linux/libc';
 import { TREE_DIR_MODE, treeManifest } from '@rkt/pod-layout/data-dir';
-import type { ImageKey } from '@rkt/spec/image-id';
 
-import type { ImageStore } from '../store/store.ts';
 import type { TreeWriterOptions } from '../unpack/tree-writer.ts';
 import { copyTree } from './copy-tree.ts';
 import type { SecondThread } from './second-thread.ts';
@@ -28,9 +26,8 @@ export function makeRoot(root: string, { uidShift = 0, gidShift = 0 }: OwnerShif
   });
 }
 
-/** Puts the manifest of an image into `directory`. */
-export function writeManifest(store: ImageStore, key: ImageKey, directory: string): void {
-  const manifest = store.readManifestText(key);
+/** Puts the manifest of an image beside the root in `directory`. */
+export function writeManifest(manifest: string, directory: string): void {
   withKernelErrors(directory, () => writeFileSync(treeManifest(directory), manifest, { mode: FILE_MODE }));
 }
 
@@ -55,11 +52,11 @@ export function writerOptions(
 export async function copyRoot(
   source: string,
   target: string,
-  { linked, syncFollows = false, ...shift }: RootCopy,
+  { linked, ...shift }: RootCopy,
   logger: Logger,
   second?: SecondThread,
 ): Promise<void> {
   makeRoot(target, shift);
-  const options = { ...writerOptions(logger, shift), syncFollows, ...(linked && { linked }) };
+  const options = { ...writerOptions(logger, shift), ...(linked && { linked }) };
   await copyTree(source, target, openKernel(), options, second);
 }

@@ -43,8 +43,6 @@ export interface OwnerShift {
 
 /** How the root of a tree is copied. */
 export interface RootCopy extends OwnerShift {
-  /** A sync of the whole file system follows. */
-  readonly syncFollows?: boolean;
   /** Paths below it that the copy has links to the tree for, latin1. */
   readonly linked?: ReadonlySet<string>;
 }
@@ -102,20 +100,25 @@ export class TreeStore {
 
   /**
    * Puts an image with its dependencies outside of the store, `directory`/manifest and `directory`/rootfs: copied when
-   * its tree is there, with the help of a second thread if there is one, unpacked otherwise.
+   * its tree is there, with the help of a second thread if there is one, unpacked otherwise. Gives the ID of the tree
+   * that was copied.
    */
   async renderInto(
     key: ImageKey,
     directory: string,
     how: RootCopy = {},
     second?: SecondThread,
-  ): Promise<void> {
+  ): Promise<string | undefined> {
     const layers = this.#layers(key);
     const id = treeId(layers);
-    if (!this.isRendered(id)) return (await this.#maker()).unpackInto(layers, directory, how);
+    if (!this.isRendered(id)) {
+      (await this.#maker()).unpackInto(layers, directory, how);
+      return undefined;
+    }
     const { writeManifest } = await import('./tree-root.ts');
-    writeManifest(this.#store, key, directory);
+    writeManifest(this.#store.readManifestText(key), directory);
     await this.copyRootfs(id, treeRootfs(directory), how, second);
+    return id;
   }
 
   /** Copies the root of a rendered tree, for pods without overlay. `target` is made when it is missing. */

@@ -109,7 +109,6 @@ async function addApp(
         overlay,
         privateUsers: undefined,
         second: undefined,
-        durable: false,
       };
       await prepareAppImage(target, name, image.id, store.readManifestText(image.id));
     }
