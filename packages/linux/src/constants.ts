@@ -99,7 +99,6 @@ export const MOVE_MOUNT_T_SYMLINKS = 0x10;
 export const MOVE_MOUNT_T_EMPTY_PATH = 0x40;
 
 // clone(2), unshare(2), setns(2)
-export const CLONE_VM = 0x100;
 export const CLONE_FS = 0x200;
 export const CLONE_NEWNS = 0x20000;
 export const CLONE_NEWCGROUP = 0x2000000;

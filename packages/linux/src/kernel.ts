@@ -157,8 +157,6 @@ export interface FileCalls {
   statFs(path: PathBytes): FileSystemStatus;
   /** syncfs(2). */
   syncFs(fd: number): void;
-  /** Has what a file holds written to the disk from now on; does not wait (sync_file_range(2)). */
-  startWriting(fd: number): void;
   /** The first entries of an open directory, with the types the file system itself reports (getdents64(2)). */
   readDirectoryOnce(fd: number): DirectoryEntry[];
   /** flock(2). Waits when `operation` lacks LOCK_NB. */
@@ -246,15 +244,8 @@ export interface ProcessCalls {
    * are those that a process of several threads cannot make for itself. It ends by itself after `seconds`.
    */
   cloneSleeper(flags: number, seconds: number): number;
-  /**
-   * clone(2): a child that does nothing but syncfs(2) of the file system of `fd`, and must be waited for: it has our
-   * memory and descriptors until then.
-   */
-  cloneSync(fd: number): number;
   /** waitpid(2) of one child. */
   waitPid(pid: number): void;
-  /** waitpid(2) with WNOHANG: whether a child has ended; then nobody waits for it any more. */
-  hasEnded(pid: number): boolean;
   /** kill(2). */
   kill(pid: number, signal: number): void;
   /** pidfd_open(2). */

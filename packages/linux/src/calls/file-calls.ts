@@ -45,7 +45,6 @@ const utimensat = lazySymbol('utimensat', 4);
 const futimens = lazySymbol('futimens', 2);
 const statx = lazySymbol('statx', 5);
 const syncfs = lazySymbol('syncfs', 1);
-const syncFileRange = lazySymbol('sync_file_range', 4);
 const flock = lazySymbol('flock', 2);
 const fcntl = lazySymbol('fcntl', 3);
 const copyFileRange = lazySymbol('copy_file_range', 6);
@@ -53,7 +52,6 @@ const lseek = lazySymbol('lseek', 3, 'i64');
 const memfdCreate = lazySymbol('memfd_create', 2);
 
 const AT_SYMLINK_NOFOLLOW = 0x100n;
-const SYNC_FILE_RANGE_WRITE = 2n;
 const F_SETFD = 2n;
 const FD_CLOEXEC = 1n;
 const CLOSE_RANGE_CLOEXEC = 4n;
@@ -202,9 +200,6 @@ export const fileCalls: FileCalls = {
       files: found.files,
       freeFiles: found.ffree,
     };
-  },
-  startWriting(fd) {
-    check(syncFileRange()(int(fd), 0n, 0n, SYNC_FILE_RANGE_WRITE), 'sync_file_range');
   },
   syncFs(fd) {
     check(syncfs()(int(fd)), 'syncfs');

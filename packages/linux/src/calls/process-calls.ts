@@ -1,6 +1,6 @@
 // Process, signal and limit calls over libc. Runs wherever the kernel is opened.
 
-import { AT_EMPTY_PATH, CLONE_VM } from '../constants.ts';
+import { AT_EMPTY_PATH } from '../constants.ts';
 import { KernelError } from '../errno.ts';
 import {
   addressOf,
@@ -32,7 +32,6 @@ const waitpid = lazySymbol('waitpid', 3);
 // keyctl(2)
 const KEYCTL_JOIN_SESSION_KEYRING = 1n;
 
-const WNOHANG = 1n;
 const SIG_DFL = 0n;
 const SIGCHLD = 17;
 const EINTR = 4;
@@ -40,8 +39,6 @@ const ECHILD = 10;
 
 // Nothing of node's may run in a child, so it runs one function of libc.
 const CHILD_STACK_BYTES = 65536;
-/** By the numbers of children that were not waited for yet: those with our memory use what is here. */
-const stacks = new Map<number, Buffer>();
 const STACK_ALIGNMENT = 16n;
 
 const SIG_UNBLOCK = 1n;
@@ -52,18 +49,24 @@ const SIGNAL_SET_BYTES = 128;
 /** The process calls of the real kernel. */
 export const processCalls: ProcessCalls = {
   cloneSleeper(flags, seconds) {
-    return cloneCall('sleep', flags, seconds);
-  },
-  cloneSync(fd) {
-    // With our memory, not a copy: of that each page is copied when we write to it next, while the child lives. libc's
-    // syncfs writes to its stack alone and, if it fails, to our errno; then there is an error to report anyway.
-    return cloneCall('syncfs', CLONE_VM, fd);
+    const stack = Buffer.allocUnsafeSlow(CHILD_STACK_BYTES);
+    const top = addressOf(stack) + BigInt(stack.length);
+    const entry = functionAddress('sleep');
+    const restoreSignals = blockSignals();
+    try {
+      const result = clone()(entry, top - (top % STACK_ALIGNMENT), int(flags | SIGCHLD), int(seconds));
+      return check(result, 'clone');
+    } finally {
+      restoreSignals();
+    }
   },
   waitPid(pid) {
-    waitFor(pid, 0n);
-  },
-  hasEnded(pid) {
-    return waitFor(pid, WNOHANG);
+    while (waitpid()(int(pid), null, 0n) < 0) {
+      const errno = lastErrno();
+      // Who ignores SIGCHLD, or was started so, has no children to wait for: this one has ended.
+      if (errno === ECHILD) return;
+      if (errno !== EINTR) throw new KernelError('waitpid', errno, { path: String(pid) });
+    }
   },
   kill(pid, number) {
     check(kill()(int(pid), int(number)), 'kill', String(pid));
@@ -106,36 +109,6 @@ export const processCalls: ProcessCalls = {
     check(prlimit()(int(pid), int(resource), BigUint64Array.of(soft, hard), null), 'prlimit');
   },
 };
-
-// False when it has not ended.
-function waitFor(pid: number, options: bigint): boolean {
-  for (;;) {
-    const ended = waitpid()(int(pid), null, options);
-    if (ended === 0) return false;
-    if (ended > 0) break;
-    const errno = lastErrno();
-    // Who ignores SIGCHLD, or was started so, has no children to wait for: this one has ended.
-    if (errno === ECHILD) break;
-    if (errno !== EINTR) throw new KernelError('waitpid', errno, { path: String(pid) });
-  }
-  stacks.delete(pid);
-  return true;
-}
-
-function cloneCall(name: string, flags: number, argument: number): number {
-  const stack = Buffer.allocUnsafeSlow(CHILD_STACK_BYTES);
-  const top = addressOf(stack) + BigInt(stack.length);
-  const entry = functionAddress(name);
-  const restoreSignals = blockSignals();
-  try {
-    const result = clone()(entry, top - (top % STACK_ALIGNMENT), int(flags | SIGCHLD), int(argument));
-    const pid = check(result, 'clone');
-    stacks.set(pid, stack);
-    return pid;
-  } finally {
-    restoreSignals();
-  }
-}
 
 // A child has our handlers as well: ctrl-C would be told to us once more, by it.
 function blockSignals(): () => void {
