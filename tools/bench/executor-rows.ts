@@ -95,7 +95,7 @@ async function copyRow(): Promise<Measured> {
     timeOnce([...command, 'prepare', '--no-overlay', key]);
     timeOnce([...command, 'image', 'render', key, tree]);
     const ours = { name: 'prepare', command: [...command, 'prepare', '--no-overlay', key], before: keep };
-    // stage1's tree is copied as well, and prepare has it all on disk when it ends.
+    // stage1's tree is copied as well. Neither waits for the disk to have it all (docs/decisions/0059).
     const theirs = { name: 'cp -a', command: ['cp', '-a', tree, target], before: keep };
     return ratio(ours, theirs, 10);
   } finally {
