@@ -68,7 +68,10 @@ export function mountApp(pod: PodDir, root: Stage1Root, app: string, context: Mo
   mountTree(pod, appTreeId(pod, app), app, appRootfs(root, app), context);
 }
 
-/** ID of the tree that an app runs on, or was copied from. @throws PodError `bad-manifest` when the file holds anything else */
+/**
+ * ID of the tree that an app runs on, or was copied from.
+ * @throws PodError `bad-manifest` when the file holds anything else.
+ */
 export function appTreeId(pod: PodDir, app: string): string {
   const id = readFileSync(appTreeIdFile(pod, app), 'utf8').trim();
   if (!isTreeId(id)) throw new PodError('bad-manifest', `${appTreeIdFile(pod, app)} holds no tree ID`);

@@ -45,7 +45,10 @@ export function checkPlatform(image: ImageManifest): void {
   checkOsArch(image.labels ?? [], 'rkt');
 }
 
-/** Records the image for app `name` and renders it: into the tree store with overlay, else into the pod, from its tree if it has one. */
+/**
+ * Records the image for app `name` and renders it: into the tree store with overlay, else into the pod, from its tree
+ * if it has one.
+ */
 export async function prepareAppImage(
   target: AppImageTarget,
   name: string,

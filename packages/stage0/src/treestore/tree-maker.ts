@@ -223,9 +223,10 @@ export class TreeMaker {
     withKernelErrors(directory, () => {
       const fd = openSync(directory, 'r');
       try {
-        openKernel().syncFs(fd);
         writeFileSync(treeImageFile(directory), key, { mode: FILE_MODE });
-        writeFileSync(treeRenderedMark(directory), '', { mode: FILE_MODE });
+        openKernel().syncFs(fd);
+        // An empty file is more than its name in a directory: without a journal, nothing but this brings it there.
+        writeFileSync(treeRenderedMark(directory), '', { mode: FILE_MODE, flush: true });
         fsyncSync(fd);
       } finally {
         closeSync(fd);
